@@ -1,0 +1,88 @@
+"""What the tests share: a clean copy of the template, and projects generated from it by the real command."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+TEMPLATE = Path(__file__).resolve().parents[1]
+PROJECT = "{{cookiecutter.project_slug}}"
+Bake = Callable[..., Path]
+
+
+def command(*words: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs a command as a user would who has activated this environment; leaves no bytecode behind."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    env = {**os.environ, "PATH": path, "PYTHONDONTWRITEBYTECODE": "1", **environment}
+    return subprocess.run(
+        [str(word) for word in words],
+        cwd=cwd,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+
+
+def succeed(*words: str | Path, cwd: Path, **environment: str) -> str:
+    """The output of a command that must end with status 0."""
+    result = command(*words, cwd=cwd, **environment)
+    assert result.returncode == 0, f"{words} ended with {result.returncode}\n{result.stdout}\n{result.stderr}"
+    return result.stdout
+
+
+def cookiecutter(template: Path, output: Path, answers: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """`cookiecutter` with these answers and the template's own for the others; its replay file is not kept."""
+    home = output / ".home"
+    home.mkdir(parents=True)
+    words = [f"{key}={answer}" for key, answer in answers.items()]
+    result = command(
+        *(sys.executable, "-m", "cookiecutter", template, "--no-input", "--default-config", "--output-dir", output),
+        *words,
+        cwd=template,
+        HOME=str(home),
+        USERPROFILE=str(home),
+    )
+    shutil.rmtree(home)
+    return result
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the files that are or may be committed: what a user's clone holds, without what runs left here."""
+    copy = tmp_path_factory.mktemp("clone") / "template"
+    listing = succeed("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=TEMPLATE)
+    for name in filter(None, listing.split("\0")):
+        if (TEMPLATE / name).exists():
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(TEMPLATE / name, copy / name)
+    return copy
+
+
+@pytest.fixture(scope="session")
+def bake(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Bake:
+    """Generates a project from these answers and returns its folder."""
+
+    def generate(**answers: str) -> Path:
+        output = tmp_path_factory.mktemp("baked")
+        result = cookiecutter(template, output, answers)
+        assert result.returncode == 0, result.stdout + result.stderr
+        (project,) = output.iterdir()
+        return project
+
+    return generate
+
+
+def files(folder: Path) -> set[str]:
+    """Every file below a folder, as relative paths with forward slashes, but for git's own."""
+    return {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_file() and ".git" not in path.relative_to(folder).parts
+    }

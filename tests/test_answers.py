@@ -1,0 +1,129 @@
+"""Answers are data: each one survives unchanged or is refused in a sentence, and none is executed."""
+
+import json
+import keyword
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import Bake, cookiecutter, files, succeed
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    tomllib = pytest.importorskip("tomli")
+
+RULE = "project_slug must begin with a letter, hold letters, digits, _ and - only, be at most 50 long, and be no name"
+REFUSED_SLUGS = {
+    **{
+        word: word
+        for word in ("class", "True", "torch", "Modules", "json", "con", "COM1", "123abc", "-rf", "_x", "a b")
+    },
+    **{
+        "up": "../evil",
+        "up twice": "../../a/b",
+        "absolute": "{outside}/evil",
+        "nested": "a/b",
+        "backslash": "..\\evil",
+    },
+    **{
+        "empty": "",
+        "dot": ".",
+        "dots": "..",
+        "long": "a" * 256,
+        "one too long": "a" * 51,
+        "tilde": "~",
+        "umlaut": "größe",
+    },
+    **{"newline": "a\nb", "trailing newline": "a\n", "shell": "$(touch x)", "quote": "a'b", "emoji": "a😀"},
+}
+SURVIVING = {
+    "quotes": """She said "it's" ok""",
+    "triple quotes": "'''+str(1)+''' and \"\"\"",
+    "backslashes": r"C:\new\table \\ \" \u0041 ends with \ ".strip(),
+    "shell": "$(touch ran) `touch ran` ; touch ran | && $HOME > ran",
+    "toml": '[x] = "y" # no comment',
+    "yaml": "- a: {b: [c]} & *d !e % @",
+    "markup": "<script>alert(1)</script> & $x_1$ # _a_ **b**",
+    "emoji": "digits 😀 study 🇩🇪 ½ größe 数字",
+    "single braces": "{a} } { %} #}",
+    "python": '";__import__("pathlib").Path("ran").touch();"',
+    "python in quotes": "''';__import__('pathlib').Path('ran').touch();r'''",
+    "python at the end": "\\'''+__import__('os').system('touch ran')#",
+}
+REFUSED_TEXTS = {
+    "newline": ("two\nlines", "line break"),
+    "return": ("two\rlines", "line break"),
+    "control": ("bell \x07", "does not print"),
+    "right to left": ("a \u202e b", "does not print"),
+    "blank": (" ", "is empty"),
+}
+
+
+def everything(folder: Path) -> set[Path]:
+    return set(folder.rglob("*"))
+
+
+def assert_refused(result: subprocess.CompletedProcess[str], sentence: str) -> None:
+    assert result.returncode == 1, result.stdout + result.stderr
+    assert sentence in result.stdout + result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("slug", REFUSED_SLUGS.values(), ids=REFUSED_SLUGS)
+def test_unusable_slug_is_refused_and_nothing_is_written(slug: str, template: Path, tmp_path: Path) -> None:
+    output = tmp_path / "outside" / "output"
+    before = everything(tmp_path) | {output.parent, output}
+    result = cookiecutter(template, output, {"project_slug": slug.format(outside=output.parent)})
+    assert_refused(result, RULE)
+    assert "Traceback" not in result.stdout
+    assert everything(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", ["123 apples", "😀", "Torch", "..", "import"])
+def test_the_rule_covers_the_slug_made_from_the_name(name: str, template: Path, tmp_path: Path) -> None:
+    assert_refused(cookiecutter(template, tmp_path / "output", {"project_name": name}), RULE)
+    assert list((tmp_path / "output").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "slug"), [("Größe & Tiefe: a Study", "grosse-tiefe-a-study"), ("word " * 40 + "end", "word-" * 9 + "word")]
+)
+def test_the_slug_is_made_from_the_name(name: str, slug: str, bake: Bake) -> None:
+    assert bake(project_name=name).name == slug
+
+
+@pytest.mark.parametrize("slug", ["a", "A_b-9", "a" * 50, "classes", "torchy"])
+def test_usable_slug_names_the_folder(slug: str, bake: Bake) -> None:
+    project = bake(project_slug=slug)
+    assert project.name == slug
+    assert tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["project"]["name"] == slug
+
+
+def test_every_keyword_of_python_is_taken() -> None:
+    context = json.loads((Path(__file__).parents[1] / "cookiecutter.json").read_text(encoding="utf-8"))
+    assert {word.lower() for word in keyword.kwlist} <= set(context["_taken_names"].split())
+
+
+@pytest.mark.parametrize("text", SURVIVING.values(), ids=SURVIVING)
+def test_hostile_text_survives_and_is_not_executed(text: str, bake: Bake) -> None:
+    project = bake(project_name=text, project_slug="study", description=text, author=text)
+    metadata = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert metadata["description"] == text
+    assert metadata["authors"] == [{"name": text}]
+    title, _, description, *_ = (project / "README.md").read_text(encoding="utf-8").splitlines()
+    assert (title, description) == (f"# {text}", text)
+    assert f"Copyright (c) {text}\n" in (project / "LICENSE").read_text(encoding="utf-8")
+    succeed(sys.executable, "-m", "ruff", "check", "--no-cache", cwd=project)
+    assert "ran" not in {Path(name).name for name in files(project.parent)}
+
+
+@pytest.mark.parametrize("key", ["project_name", "description", "author"])
+@pytest.mark.parametrize(("text", "reason"), REFUSED_TEXTS.values(), ids=REFUSED_TEXTS)
+def test_text_that_cannot_be_kept_is_refused(key: str, text: str, reason: str, template: Path, tmp_path: Path) -> None:
+    result = cookiecutter(template, tmp_path / "output", {"project_slug": "study", key: text})
+    assert_refused(result, f"error: {key}: ")
+    assert reason in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert list((tmp_path / "output").iterdir()) == []

@@ -1,0 +1,134 @@
+"""Every combination of answers gives exactly the files it should, and each of them is sound."""
+
+import fnmatch
+import itertools
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import PROJECT, TEMPLATE, Bake, files, succeed
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    tomllib = pytest.importorskip("tomli")
+
+LICENSES = {"MIT": "MIT License", "BSD-3-Clause": "BSD 3-Clause License", "none": None}
+CONTAINER_FILES = {"env_setup/Dockerfile", "env_setup/apptainer.def", ".dockerignore"}
+WORKFLOW_FILES = {".github/workflows/tests.yml"}
+COMBINATIONS = list(itertools.product(LICENSES, ("true", "false"), ("true", "false")))
+
+
+@pytest.fixture(scope="module", params=COMBINATIONS, ids="-".join)
+def baked(request: pytest.FixtureRequest, bake: Bake) -> tuple[dict[str, str], Path]:
+    license, use_containers, github_workflow = request.param
+    answers = {"license": license, "use_containers": use_containers, "github_workflow": github_workflow}
+    return answers, bake(**answers)
+
+
+def test_the_files_are_exactly_those_that_were_chosen(baked: tuple[dict[str, str], Path], template: Path) -> None:
+    answers, project = baked
+    expected = files(template / PROJECT)
+    if answers["license"] == "none":
+        expected -= {"LICENSE"}
+    if answers["use_containers"] == "false":
+        expected -= CONTAINER_FILES
+    if answers["github_workflow"] == "false":
+        expected -= WORKFLOW_FILES
+    assert files(project) == expected
+    assert not [folder for folder in project.rglob("*") if folder.is_dir() and not any(folder.iterdir())]
+
+
+def test_the_license_is_the_chosen_one(baked: tuple[dict[str, str], Path]) -> None:
+    answers, project = baked
+    title = LICENSES[answers["license"]]
+    if title:
+        first, _, copyright, *_ = (project / "LICENSE").read_text().splitlines()
+        assert (first, copyright) == (title, "Copyright (c) Your Name")
+
+
+def test_no_braces_are_left(baked: tuple[dict[str, str], Path]) -> None:
+    _, project = baked
+    for name in files(project):
+        text = (project / name).read_text(encoding="utf-8")
+        left = re.search(r"(?<!\$)\{\{ *[a-z_]+\.|\{%|cookiecutter", text)  # `${{ x }}` is GitHub's
+        assert left is None, f"{name}: {text[left.start() : left.start() + 60]!r}"
+
+
+def test_every_file_can_be_read_by_what_reads_it(baked: tuple[dict[str, str], Path]) -> None:
+    _, project = baked
+    for name in files(project):
+        text = (project / name).read_text(encoding="utf-8")
+        if name.endswith((".yaml", ".yml")):
+            yaml.safe_load(text)
+        elif name.endswith(".toml"):
+            tomllib.loads(text)
+        elif name.endswith(".py"):
+            compile(text, name, "exec")
+
+
+def test_style_is_clean(baked: tuple[dict[str, str], Path]) -> None:
+    _, project = baked
+    succeed(sys.executable, "-m", "ruff", "check", "--no-cache", cwd=project)
+    succeed(sys.executable, "-m", "ruff", "format", "--check", "--no-cache", cwd=project)
+
+
+def test_the_readme_names_only_what_is_there(baked: tuple[dict[str, str], Path]) -> None:
+    answers, project = baked
+    readme = (project / "README.md").read_text(encoding="utf-8")
+    named = re.findall(r"`((?:runs|modules|config|docs|tests|env_setup)/[\w./]*\w)`", readme)
+    assert len(named) > 5
+    assert [name for name in named if not (project / name).exists()] == []
+    assert ("Dockerfile" in readme) == (answers["use_containers"] == "true")
+
+
+def test_scripts_stay_executable_and_line_ends_stay(bake: Bake) -> None:
+    project = bake()
+    assert sys.platform == "win32" or (project / "run_all_tasks.sh").stat().st_mode & 0o111
+    assert b"\r" not in (project / "run_all_tasks.sh").read_bytes()
+    assert (project / "run_all_tasks.bat").read_bytes().count(b"\r\n") > 10
+
+
+def test_two_generations_are_byte_identical(bake: Bake) -> None:
+    one, two = bake(), bake()
+    assert {name: (one / name).read_bytes() for name in files(one)} == {
+        name: (two / name).read_bytes() for name in files(two)
+    }
+
+
+def _context() -> dict[str, Any]:
+    return json.loads((TEMPLATE / "cookiecutter.json").read_text(encoding="utf-8"))
+
+
+def test_no_folder_is_copied_whole(template: Path) -> None:
+    """A folder that matches `_copy_without_render` would be removed, with a user's files in it, on regeneration."""
+    folders = [path.relative_to(template / PROJECT) for path in (template / PROJECT).rglob("*") if path.is_dir()]
+    patterns = _context()["_copy_without_render"]
+    assert [(f, p) for f in folders for p in patterns if fnmatch.fnmatch(str(f), p)] == []
+
+
+def test_every_pattern_is_needed_and_only_three_files_hold_answers(template: Path) -> None:
+    project = template / PROJECT
+    patterns = _context()["_copy_without_render"]
+    for pattern in patterns:
+        assert fnmatch.filter(files(project), pattern), pattern
+    rendered = {name for name in files(project) if not any(fnmatch.fnmatch(name, pattern) for pattern in patterns)}
+    assert rendered == {"README.md", "LICENSE", "pyproject.toml"}
+
+
+def test_generating_again_keeps_the_users_own_files(bake: Bake, template: Path) -> None:
+    project = bake(github_workflow="false")
+    own = [project / "data/runs/study/run/run.json", project / "modules/models/mine.py", project / ".github/mine.yml"]
+    for file in own:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("mine")
+    words = ("--no-input", "--default-config", "--overwrite-if-exists", "--output-dir", project.parent)
+    home = str(project.parent)
+    succeed(
+        sys.executable, "-m", "cookiecutter", template, *words, "github_workflow=false", cwd=project.parent, HOME=home
+    )
+    assert [file.read_text() for file in own] == ["mine"] * 3

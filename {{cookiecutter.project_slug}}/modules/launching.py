@@ -1,0 +1,113 @@
+"""Everything that touches Hydra: composing a configuration, calling a task with it, and errors in one sentence."""
+
+import os
+import shlex
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+import hydra
+import yaml
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from modules.utils.config import flatten, nearest, typed
+
+T = TypeVar("T")
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def main(config_name: str, schema: type[T], task: Callable[[T], None]) -> None:
+    """Runs `task` on config/<config_name>.yaml and the command line's overrides: once, or once per member of a sweep.
+
+    Exit status 0, or 1 after "error: <one sentence>"; a mistake in the code, not in the input, shows its traceback.
+    """
+    os.chdir(ROOT)  # every path in config/ starts here
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then leaves every error to us
+    try:
+        hydra.main(version_base="1.3", config_path=str(ROOT / "config"), config_name=config_name)(Task(schema, task))()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        _exit(error)
+
+
+class Task:
+    """Checks what Hydra composed and calls the task with it. Picklable: a sweep sends it to its workers."""
+
+    def __init__(self, schema: type[T], task: Callable[[T], None]) -> None:
+        self.schema = schema
+        self.task = task
+
+    def __call__(self, composed: DictConfig) -> None:
+        try:
+            self.task(typed(self.schema, composed))
+        except Exception as error:
+            if HydraConfig.get().mode == RunMode.RUN:
+                _exit(error)  # out of Hydra's sight, which would print a line of its own
+            raise
+
+
+def sentence(error: BaseException) -> str | None:
+    """What a user has to know, or None for a mistake in the code: a ValueError that a line of this project raises is a
+    sentence already, one from inside a library is not."""
+    if isinstance(error, MissingConfigException) and error.options:
+        group, _, choice = (error.missing_cfg_file or "").rpartition("/")
+        hint = nearest(choice, error.options)
+        return f'{group}: there is no "{choice}", there is {", ".join(error.options)}{hint or "; choose one of them"}'
+    if isinstance(error, OverrideParseException):
+        return f"{error.override}: cannot be read as key=value ({_first_line(error)}); put quotes around special signs"
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        key = getattr(error.__cause__, "full_key", None)
+        if key and "Could not override" in str(error):
+            return f"{key}: nothing reads this key{nearest(key, _known_keys())}"
+        return f"{key + ': ' if key else ''}{' '.join(str(error).split())}"
+    frames = traceback.extract_tb(error.__traceback__)
+    raised_in = Path(frames[-1].filename) if frames else Path()
+    own = raised_in.is_relative_to(ROOT) or raised_in.is_relative_to(Path(hydra.__file__).parent)
+    return str(error) if isinstance(error, ValueError) and own else None
+
+
+def rerun_command() -> str:
+    """The command that runs this one member again, whatever sweep or launcher it came from."""
+    config = HydraConfig.get()
+    overrides = [o for o in config.overrides.task if not o.startswith("+launcher=")]
+    mode = ["hydra.mode=RUN"] if config.mode == RunMode.MULTIRUN else []
+    return shlex.join(["python", f"runs/{config.job.name}.py", *mode, *overrides])
+
+
+def save_hydra_snapshot(folder: Path) -> None:
+    """What Hydra itself would have saved: its own configuration and the overrides."""
+    folder.mkdir(exist_ok=True)
+    config = HydraConfig.get()
+    OmegaConf.save(OmegaConf.create({"hydra": config}), folder / "hydra.yaml")
+    OmegaConf.save(config.overrides.task, folder / "overrides.yaml")
+
+
+def _exit(error: Exception) -> NoReturn:
+    message = sentence(error)
+    if message is None:
+        traceback.print_exception(error)
+    else:
+        print(f"error: {message}", file=sys.stderr)
+    sys.exit(1)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [""])[0]
+
+
+def _known_keys() -> set[str]:
+    """The keys of every file in config/, as the command line names them."""
+    keys = set()
+    for path in (ROOT / "config").rglob("*.yaml"):
+        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        group = path.parent.relative_to(ROOT / "config").as_posix()
+        keys |= {group} if group != "." else set()
+        keys |= set(flatten(content, "" if group == "." else f"{group}."))
+    return keys

@@ -1,0 +1,84 @@
+"""What a reader must know before believing the numbers: each function looks for one thing and says it in sentences."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+
+from modules.reporting.collect import Results
+from modules.reporting.run_folders import Run, Study, one_line
+from modules.reporting.statistics import Summary, not_a_number
+
+
+def find_warnings(results: Results, summary: Summary) -> list[str]:
+    checks = (_seeds(results, summary), _metrics(results), _code(results.study), _data(results.study))
+    return results.study.warnings + [warning for check in checks for warning in check]
+
+
+def code_versions(study: Study) -> list[dict[str, str]]:
+    """One entry per version of the code that launched a run with results, most runs first."""
+    versions: dict[tuple[str, str, str], list[Run]] = defaultdict(list)
+    for run in study.ended:
+        for launch in {launch["code_id"]: launch for launch in run.record["launches"]}.values():
+            git = launch["git"]
+            dirty = {True: "yes", False: "no", None: "unknown"}[git["dirty"]]
+            versions[launch["code_id"], git["commit"] or git["missing"] or "none", dirty].append(run)
+    return [
+        {
+            "code": code,
+            "commit": commit,
+            "uncommitted changes": dirty,
+            "runs": str(len(runs)),
+            "hosts": ", ".join(sorted({launch["host"] for run in runs for launch in run.record["launches"]})),
+        }
+        for (code, commit, dirty), runs in sorted(versions.items(), key=lambda item: (-len(item[1]), item[0]))
+    ]
+
+
+def _seeds(results: Results, summary: Summary) -> Iterator[str]:
+    for (position, metric), seeds in not_a_number(results).items():
+        if metric in (results.metric, results.test_metric):
+            named = ", ".join(map(str, seeds))
+            yield f"{results.groups[position].label}: {metric} is no number for seed {named}: left out of its mean"
+    counts = [one.n for one in summary[results.metric]]
+    if len(set(counts)) > 1:
+        yield f"unequal numbers of seeds per setting: {min(counts)} to {max(counts)}"
+    for group, one in zip(results.groups, summary[results.metric], strict=True):
+        if one.sd == 0:
+            yield f"{group.label}: {results.metric} is the same for all seeds: had the seed an effect?"
+
+
+def _metrics(results: Results) -> Iterator[str]:
+    ended = results.study.ended
+    rules = Counter(f"{run.record['monitor']['direction']} {run.record['monitor']['metric']}" for run in ended)
+    if len(rules) > 1:
+        yield f"the best evaluation was not chosen by one rule: {_enumerate(rules)}"
+    if results.metric.startswith("test/"):
+        yield f"the report is about {results.metric}: settings chosen by it have seen the test set"
+    evaluated = sum(bool(run.test) for run in ended)
+    if 0 < evaluated < len(ended):
+        yield f"only {evaluated} of {len(ended)} runs were evaluated on the test set"
+    measured = Counter(metric for run in ended for metric in run.record["best"]["metrics"])
+    if partial := sorted(metric for metric, n in measured.items() if n < len(ended)):
+        yield f"not every run measured {', '.join(map(one_line, partial))}: blank where it was not"
+
+
+def _code(study: Study) -> Iterator[str]:
+    runs = Counter(run.record["launches"][-1]["code_id"] for run in study.ended)
+    if len(runs) > 1:
+        yield f"mixed versions of the code: {_enumerate(runs)}"
+    for run in study.ended:
+        if len({launch["code_id"] for launch in run.record["launches"]}) > 1:
+            yield f"{one_line(run.name)} was resumed after the code had changed"
+
+
+def _data(study: Study) -> Iterator[str]:
+    fingerprints: dict[str, Counter[str]] = defaultdict(Counter)
+    for run in study.ended:
+        data = run.record["data"]
+        fingerprints[data["name"]][f"{data['fingerprint']}, split {data['split_fingerprint']}"] += 1
+    for name, runs in fingerprints.items():
+        if len(runs) > 1:
+            yield f"data {one_line(name)} was not the same in all runs: {_enumerate(runs)}"
+
+
+def _enumerate(counts: Counter[str]) -> str:
+    return "; ".join(f"{name} ({n} run{'s' if n > 1 else ''})" for name, n in counts.most_common())

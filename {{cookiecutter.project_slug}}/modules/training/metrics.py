@@ -1,0 +1,94 @@
+"""Metrics with exact sums over examples: never a mean of batch means, whatever the size of the last batch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One pass over a part of the data: the metrics by name, and the confusion matrix (rows: true class) if any."""
+
+    metrics: dict[str, float]
+    confusion_matrix: list[list[int]] | None
+
+
+class ExampleMeans:
+    """Means over examples of what `Trainer.step` returns for batches of any size; the device is waited for at the end."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, Tensor] = {}
+        self._examples = 0
+
+    def add(self, means: Mapping[str, Tensor], examples: int) -> None:
+        for name, mean in means.items():
+            total = mean.detach().double() * examples
+            self._sums[name] = self._sums[name] + total if name in self._sums else total
+        self._examples += examples
+
+    def evaluation(self) -> Evaluation:
+        """A matrix named "confusion_matrix" also gives accuracy, macro F1 and the accuracy of each class."""
+        metrics, counts = {}, None
+        for name, total in self._sums.items():
+            if name == "confusion_matrix":
+                counts = total.round().long().cpu()
+                metrics |= classification_metrics(counts)
+            else:
+                metrics[name] = total.item() / self._examples
+        return Evaluation(metrics, None if counts is None else counts.tolist())
+
+
+class RunningMeans:
+    """Means over equal batches since the last row. Values stay on the device until somebody asks; they are then summed
+    one after the other in double precision, so that when they are read does not change a bit of the sum."""
+
+    def __init__(self, state: Mapping[str, list[float]] | None = None) -> None:
+        self._sums = {name: list(value) for name, value in (state or {}).items()}  # name: [sum, batches]
+        self._unread: dict[str, list[Tensor]] = {}
+
+    def add(self, **means: Tensor) -> None:
+        for name, mean in means.items():
+            self._unread.setdefault(name, []).append(mean.detach())
+
+    def latest(self, name: str) -> float:
+        value = self._unread[name][-1].item()  # waits for the device
+        self._read()
+        return value
+
+    def take(self) -> dict[str, float]:
+        """The means by name; begins anew."""
+        self._read()
+        sums, self._sums = self._sums, {}
+        return {name: total / batches for name, (total, batches) in sums.items()}
+
+    def state(self) -> dict[str, list[float]]:
+        self._read()
+        return self._sums
+
+    def _read(self) -> None:
+        for name, tensors in self._unread.items():
+            total = self._sums.setdefault(name, [0.0, 0])
+            for value in torch.stack(tensors).tolist():
+                total[0] += value
+            total[1] += len(tensors)
+        self._unread = {}
+
+
+def confusion_matrix(logits: Tensor, targets: Tensor) -> Tensor:
+    """logits (batch, classes), targets (batch,) -> (classes, classes) float64: the share of the batch that has the row
+    as true and the column as predicted class."""
+    classes = logits.shape[1]
+    counts = torch.bincount(targets * classes + logits.argmax(1), minlength=classes * classes)
+    return counts.view(classes, classes).double() / len(targets)
+
+
+def classification_metrics(counts: Tensor) -> dict[str, float]:
+    """From a confusion matrix of counts (classes, classes), rows the true class: accuracy; macro F1, the mean over
+    classes of 2 TP / (2 TP + FP + FN), 0 for a class that neither occurs nor is predicted; accuracy_class_<k>, the
+    share of class k that is recognised (its recall), NaN where it does not occur."""
+    right, true, predicted = counts.diag().double(), counts.sum(1).double(), counts.sum(0).double()
+    f1 = 2 * right / (true + predicted).clamp(min=1)
+    per_class = {f"accuracy_class_{k}": value for k, value in enumerate((right / true).tolist())}
+    return {"accuracy": (right.sum() / true.sum()).item(), "macro_f1": f1.mean().item(), **per_class}

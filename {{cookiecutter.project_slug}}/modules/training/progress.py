@@ -1,0 +1,107 @@
+"""What a run says while it trains: lines in train.log and on the terminal, and a live bar where there is a terminal."""
+
+import logging
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+
+def open_log(path: Path, *, quiet: bool) -> logging.Logger:
+    """A logger into the file, and onto the terminal unless `quiet` (a worker of a sweep, whose parent reports)."""
+    log = logging.getLogger("run")
+    close_log(log)
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    file = logging.FileHandler(path, encoding="utf-8")
+    file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    log.addHandler(file)
+    if not quiet:
+        log.addHandler(_Terminal())
+    return log
+
+
+def close_log(log: logging.Logger) -> None:
+    for handler in list(log.handlers):
+        log.removeHandler(handler)
+        handler.close()
+
+
+def duration(seconds: float) -> str:
+    """12.3 s, 4:05 min or 3:04:05 h"""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, s = divmod(round(seconds), 60)
+    hours, m = divmod(minutes, 60)
+    return f"{hours}:{m:02}:{s:02} h" if hours else f"{m}:{s:02} min"
+
+
+class Progress:
+    """Counts steps and the seconds they take, fetching data against updating the model, since the last report."""
+
+    def __init__(self, log: logging.Logger, total_steps: int, examples_per_step: int) -> None:
+        self.log = log
+        self.total_steps = total_steps
+        self.examples_per_step = examples_per_step
+        self.started = time.monotonic()
+        self.training_s = 0.0  # fetching and updating, of this launch
+        self.steps = 0  # of this launch
+        self._bar = _live_bar(total_steps) if _on_terminal(log) else None
+        self._reset()
+
+    def count(self, fetch_s: float, update_s: float) -> None:
+        self._steps += 1
+        self._fetch_s += fetch_s
+        self._update_s += update_s
+
+    def report(self, step: int, epoch: float, loss: float) -> dict[str, Any]:
+        """Says where the run is and returns the same for state.json. Call it when the device has been waited for."""
+        steps, seconds = max(self._steps, 1), self._fetch_s + self._update_s
+        self.steps += self._steps
+        self.training_s += seconds
+        elapsed = time.monotonic() - self.started
+        left = elapsed / max(self.steps, 1) * (self.total_steps - step)
+        rate = steps * self.examples_per_step / max(seconds, 1e-9)
+        self.log.info(
+            f"step {step}/{self.total_steps} | epoch {epoch:.2f} | loss {loss:.4f} | {rate:.0f} examples/s | "
+            f"elapsed {duration(elapsed)} | left {duration(left)} | "
+            f"fetch {1000 * self._fetch_s / steps:.2f} ms, update {1000 * self._update_s / steps:.2f} ms"
+        )
+        if self._bar:
+            self._bar.update(self._bar.task_ids[0], completed=step, loss=loss)
+        self._reset()
+        return {"step": step, "epoch": epoch, "loss": loss, "examples_per_s": rate, "seconds_left": left}
+
+    def close(self) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def _reset(self) -> None:
+        self._steps, self._fetch_s, self._update_s = 0, 0.0, 0.0
+
+
+class _Terminal(logging.Handler):
+    """Prints through rich where there is a terminal, so that lines stand above the live bar."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if sys.stdout.isatty():
+            from rich import get_console
+
+            get_console().print(record.getMessage(), markup=False, highlight=False)
+        else:
+            print(record.getMessage(), flush=True)
+
+
+def _on_terminal(log: logging.Logger) -> bool:
+    return sys.stdout.isatty() and any(isinstance(handler, _Terminal) for handler in log.handlers)
+
+
+def _live_bar(total_steps: int) -> Any:
+    from rich import get_console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TextColumn("loss {task.fields[loss]:.4f}"))
+    bar = Progress(*columns, TimeRemainingColumn(), console=get_console(), transient=True)
+    bar.add_task("training", total=total_steps, loss=float("nan"))
+    bar.start()
+    return bar

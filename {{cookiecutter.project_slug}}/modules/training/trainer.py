@@ -1,0 +1,240 @@
+"""The general trainer: everything about training that is written once. A task inherits and writes `step`.
+
+A run can be killed at any moment: it continues from the last checkpoint and ends with the same weights and the same
+rows, bit for bit, because everything random is a function of the position and everything else is in the checkpoint.
+"""
+
+import contextlib
+import itertools
+import math
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_
+from torch.optim import Optimizer
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from modules.training.metrics import Evaluation, ExampleMeans, RunningMeans
+from modules.training.recorder import Recorder
+from modules.training.schedule import learning_rate_scale
+from modules.utils.config import TrainingConfig, nearest
+from modules.utils.randomness import seed_step
+
+Batch = dict[str, Tensor]
+RANK = 0
+
+
+class Batches(Protocol):
+    """A part of the data; see modules/data/batches.py."""
+
+    def __len__(self) -> int: ...
+    def in_order(self, batch_size: int) -> Iterator[Batch]: ...
+    def shuffled(self, epoch: int, batch_size: int, first: int, batches: int) -> Iterator[Batch]: ...
+
+
+class Trainer(ABC):
+    """Trains `network`; a task writes `step`, and may fill `visualise`."""
+
+    def __init__(
+        self,
+        *,
+        network: nn.Module,
+        optimizer: Optimizer,
+        training: Batches,
+        validation: Batches,
+        config: TrainingConfig,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        """`network` is on `device` and `optimizer` holds its parameters. ValueError: the data do not fill one step, or
+        there is no such metric to monitor."""
+        self.bare = network  # what is saved; never a wrapper
+        self.network: Callable[..., Any] = torch.compile(network) if config.compile else network
+        self.training = True  # for `step` to ask: training or evaluation
+        self.optimizer, self.data, self.validation = optimizer, training, validation
+        self.config, self.seed, self.device = config, seed, device
+        self.steps_per_epoch = steps_per_epoch(len(training), config)
+        self.total_steps = config.steps or (config.epochs or 0) * self.steps_per_epoch
+        self.steps = 0  # done so far
+        self.best: dict[str, Any] | None = None  # step, epoch, row and confusion matrix of the best evaluation
+        self.last: dict[str, Any] | None = None
+        self.stopped_early = False
+        self._evaluations_since_best = 0
+        self._best_to_save: dict[str, Any] | None = None
+        self._plateau_scale = 1.0
+        self._means = RunningMeans()
+        self._base_rates = [group["lr"] for group in optimizer.param_groups]
+        self._parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        self._average = None
+        if config.ema_decay is not None:
+            self._average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay))
+        precision = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(config.precision)
+        self._autocast = torch.autocast(device.type, precision) if precision else contextlib.nullcontext()
+        self._scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
+        self._check_monitor()
+
+    @abstractmethod
+    def step(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """The mean loss over a batch, a scalar, and more means over its examples by name.
+
+        Random draws come from torch's default generator only. In evaluation (`self.training` is False) the names may be
+        others than in training."""
+
+    def visualise(self, batch: Batch, folder: Path) -> None:
+        """Called in each evaluation with its first batch, without gradients: a place to draw into the run's folder."""
+
+    def train(self, recorder: Recorder) -> None:
+        """Trains to the end of the budget, or goes on from where `recorder` left off."""
+        saved = recorder.begin(self.device, self.total_steps, self.config.batch_size * self.config.accumulation)
+        if saved:
+            self._load(saved)
+        while not self._done:
+            self._train_epoch(recorder)
+        self._save(recorder)
+
+    def evaluate(self, batches: Iterable[Batch], folder: Path | None = None) -> Evaluation:
+        """Metrics over all examples of `batches`, by the averaged weights where there are any."""
+        means, trained = ExampleMeans(), self.network
+        # Not the compiled network: its last batch has another size, which would compile it again.
+        network = self.network = self._average.module if self._average else self.bare
+        self.training = False
+        network.eval()
+        with torch.inference_mode(), self._autocast:
+            for number, batch in enumerate(batches):
+                loss, more = self.step(batch)
+                means.add({"loss": loss, **more}, examples=len(next(iter(batch.values()))))
+                if folder and number == 0:
+                    self.visualise(batch, folder)
+        self.network, self.training = trained, True
+        self.bare.train()
+        return means.evaluation()
+
+    def load_weights(self, weights: dict[str, Tensor]) -> None:
+        """Those of best.pt, which are the averaged ones where there was an average."""
+        self.bare.load_state_dict(weights)
+        self._average = None
+
+    @property
+    def _done(self) -> bool:
+        return self.steps >= self.total_steps or self.stopped_early
+
+    @property
+    def _epoch(self) -> float:
+        return self.steps / self.steps_per_epoch
+
+    def _train_epoch(self, recorder: Recorder) -> None:
+        every = self.config.evaluate_every_steps or (self.config.evaluate_every_epochs or 0) * self.steps_per_epoch
+        epoch, first = divmod(self.steps, self.steps_per_epoch)
+        n = self.config.accumulation
+        batches = self.data.shuffled(epoch, self.config.batch_size, first * n, self.steps_per_epoch * n)
+        while not self._done and self.steps < (epoch + 1) * self.steps_per_epoch:
+            recorder.progress.count(*self._update(batches, epoch))
+            self.steps += 1
+            if recorder.report_due(self.steps):  # waits for the device, as an evaluation does
+                recorder.report(self.steps, self.total_steps, self._epoch, self._means.latest("loss"))
+            if self.steps % every == 0 or self.steps == self.total_steps:
+                self._validate(recorder)
+            if recorder.save_due():
+                self._save(recorder)
+
+    def _update(self, batches: Iterator[Batch], epoch: int) -> tuple[float, float]:
+        """One step of the optimizer; returns the seconds of fetching and of updating."""
+        config, fetch_s, started = self.config, 0.0, time.perf_counter()
+        scale = learning_rate_scale(config.schedule, self.steps, config.warmup_steps, self.total_steps)
+        for group, rate in zip(self.optimizer.param_groups, self._base_rates, strict=True):
+            group["lr"] = rate * scale * self._plateau_scale
+        seed_step(self.device, "step", self.seed, RANK, epoch, self.steps)
+        for _ in range(config.accumulation):
+            before = time.perf_counter()
+            batch = next(batches)
+            fetch_s += time.perf_counter() - before
+            with self._autocast:
+                loss, means = self.step(batch)
+            self._scaler.scale(loss / config.accumulation if config.accumulation > 1 else loss).backward()
+            self._means.add(loss=loss, **means)
+        if config.clip_norm is not None:
+            self._scaler.unscale_(self.optimizer)
+            self._means.add(gradient_norm=clip_grad_norm_(self._parameters, config.clip_norm))
+        self._scaler.step(self.optimizer)
+        self._scaler.update()
+        for parameter in self._parameters:
+            parameter.grad = None
+        if self._average:
+            self._average.update_parameters(self.bare)
+        return fetch_s, time.perf_counter() - started - fetch_s
+
+    def _validate(self, recorder: Recorder) -> None:
+        """One row: the training means since the last one, and the validation metrics; then what follows from it."""
+        evaluation = self.evaluate(self.validation.in_order(self.config.evaluation_batch_size), recorder.folder.path)
+        row: dict[str, Any] = {"step": self.steps, "epoch": self._epoch}
+        row["learning_rate"] = self.optimizer.param_groups[0]["lr"]
+        row |= {f"train/{name}": mean for name, mean in self._means.take().items()}
+        row |= {f"validation/{name}": value for name, value in evaluation.metrics.items()}
+        recorder.record(row)
+        self.last = {"step": self.steps, "epoch": self._epoch, "metrics": row}
+        self.last["confusion_matrix"] = evaluation.confusion_matrix
+        self._follow(row[self.config.monitor])
+
+    def _follow(self, value: float) -> None:
+        """Keeps the weights of a new best in memory until the next checkpoint, else counts."""
+        sign = 1 if self.config.direction == "max" else -1
+        best = -math.inf if self.best is None else sign * self.best["metrics"][self.config.monitor]
+        if sign * value > best:  # never for NaN
+            self.best, self._evaluations_since_best = self.last, 0
+            network = self._average.module if self._average else self.bare
+            weights = {name: tensor.to("cpu", copy=True) for name, tensor in network.state_dict().items()}
+            self._best_to_save = {"step": self.steps, "network": weights}
+            return
+        self._evaluations_since_best += 1
+        if self.config.schedule == "plateau" and self._evaluations_since_best % self.config.plateau_patience == 0:
+            self._plateau_scale *= self.config.plateau_factor
+        self.stopped_early = self._evaluations_since_best == self.config.early_stopping
+
+    def _save(self, recorder: Recorder) -> None:
+        modules = {"network": self.bare, "optimizer": self.optimizer, "scaler": self._scaler, "average": self._average}
+        state = {name: module.state_dict() for name, module in modules.items() if module is not None}
+        state |= {name: getattr(self, name) for name in _PLAIN_STATE}
+        recorder.save({"step": self.steps, "means": self._means.state(), **state}, self._best_to_save)
+        self._best_to_save = None
+
+    def _load(self, saved: dict[str, Any]) -> None:
+        modules = {"network": self.bare, "optimizer": self.optimizer, "scaler": self._scaler, "average": self._average}
+        for name, module in modules.items():
+            if module is not None:
+                module.load_state_dict(saved[name])
+        for name in _PLAIN_STATE:
+            setattr(self, name, saved[name])
+        self.steps = saved["step"]
+        self._means = RunningMeans(saved["means"])
+
+    def _check_monitor(self) -> None:
+        first = itertools.islice(self.validation.in_order(self.config.evaluation_batch_size), 1)
+        known = [f"validation/{name}" for name in self.evaluate(first).metrics]
+        if self.config.monitor not in known:
+            hint = nearest(self.config.monitor, known)
+            raise ValueError(
+                f'training.monitor: "{self.config.monitor}" is none of the metrics {", ".join(known)}{hint}'
+            )
+
+
+_PLAIN_STATE = ("best", "last", "stopped_early", "_evaluations_since_best", "_plateau_scale")
+
+
+def steps_per_epoch(examples: int, config: TrainingConfig) -> int:
+    """What does not fill a whole step is left out of the epoch. ValueError where that is everything, or where the
+    warm-up takes the whole budget."""
+    steps = examples // (config.batch_size * config.accumulation)
+    if steps == 0:
+        raise ValueError(
+            f"training.batch_size: {examples} training examples do not fill one step of {config.batch_size} x "
+            f"{config.accumulation} (batch_size x accumulation); lower one of them"
+        )
+    total = config.steps or (config.epochs or 0) * steps
+    if config.warmup_steps >= total:
+        raise ValueError(f"training.warmup_steps: must be below the {total} steps of the run, not {config.warmup_steps}")
+    return steps

@@ -1,0 +1,97 @@
+"""What ran, where and on what: captured once per process, without torch, and without the environment's secrets."""
+
+import functools
+import hashlib
+import os
+import platform
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+CODE = ("runs", "modules", "hydra_plugins")  # what a run can import
+CODE_AND_CONFIG = (*CODE, "config", "env_setup", "pyproject.toml")
+ALLOWED_VARIABLES = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "SLURM_JOB_ID", "SLURM_ARRAY_TASK_ID")
+
+
+def launch_record(command: str, started: str) -> dict[str, Any]:
+    """One entry of run.json's "launches": everything but what only torch knows (threads, GPU, driver)."""
+    return {"started": started, "argv": sys.argv, "command": command, "host": socket.gethostname()} | _of_this_process()
+
+
+@functools.cache
+def code_id() -> str:
+    """12 hex digits of the exact source files that this process can import, committed or not."""
+    digest = hashlib.sha256()
+    for path in sorted(p for folder in CODE for p in (ROOT / folder).rglob("*.py")):
+        digest.update(f"{path.relative_to(ROOT).as_posix()}\0".encode() + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:12]
+
+
+@functools.cache
+def code_diff() -> bytes | None:
+    """What `git apply` on the commit needs to give this code and configuration, untracked files included; None
+    where there is nothing to compare with."""
+    if _git_state()["commit"] is None:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        index = Path(folder) / "index"
+        shutil.copyfile(ROOT / _git("rev-parse", "--git-path", "index").strip(), index)
+        variables = os.environ | {"GIT_INDEX_FILE": str(index)}
+        here = [path for path in CODE_AND_CONFIG if (ROOT / path).exists()]
+        _git("add", "--intent-to-add", "--", *here, env=variables)  # lists untracked files in the copied index only
+        return _git_bytes("diff", "--binary", "--relative", "HEAD", "--", *here, env=variables) or None
+
+
+@functools.cache
+def _of_this_process() -> dict[str, Any]:
+    packages = {d.metadata["Name"]: d.version for d in metadata.distributions()}
+    return {
+        "code_id": code_id(),
+        "git": _git_state(),
+        "packages": dict(sorted(packages.items(), key=lambda item: item[0].lower())),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpu": _cpu_name(),
+        "variables": {name: os.environ[name] for name in ALLOWED_VARIABLES if name in os.environ},
+    }
+
+
+@functools.cache
+def _git_state() -> dict[str, Any]:
+    """{"commit", "dirty", "remote", "missing"}: `missing` says in a sentence why there is no commit."""
+    nothing = {"commit": None, "dirty": None, "remote": None}
+    try:
+        if not _git("ls-files", "--cached", "--others", "--exclude-standard", "--", "runs/train.py"):
+            return nothing | {"missing": "a git repository around this project ignores it: run git init here"}
+        commit = _git("rev-parse", "HEAD").strip()
+        dirty = bool(_git("status", "--porcelain", "--", *CODE_AND_CONFIG))
+    except FileNotFoundError:
+        return nothing | {"missing": "git is not installed: no commit and no changes are recorded"}
+    except subprocess.CalledProcessError:
+        return nothing | {"missing": "no git repository with a commit: run git init and commit"}
+    remotes = subprocess.run(["git", "remote", "get-url", "origin"], cwd=ROOT, capture_output=True, text=True)
+    remote = re.sub(r"//[^/@]*@", "//", remotes.stdout.strip()) or None  # no user:token@
+    return {"commit": commit, "dirty": dirty, "remote": remote, "missing": None}
+
+
+def _git(*arguments: str, env: dict[str, str] | None = None) -> str:
+    return _git_bytes(*arguments, env=env).decode()
+
+
+def _git_bytes(*arguments: str, env: dict[str, str] | None = None) -> bytes:
+    return subprocess.run(["git", *arguments], cwd=ROOT, env=env, capture_output=True, check=True).stdout
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()

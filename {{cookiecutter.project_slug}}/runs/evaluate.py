@@ -1,0 +1,12 @@
+"""Evaluates finished runs on the held-out test set: python runs/evaluate.py study=sweep_models"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from modules.launching import main  # noqa: E402
+from modules.tasks import EvaluateConfig, evaluate  # noqa: E402
+
+if __name__ == "__main__":
+    main("evaluate", EvaluateConfig, evaluate)
