@@ -6,15 +6,17 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import tomli
 
 TEMPLATE = Path(__file__).resolve().parents[1]
 PROJECT = "{{cookiecutter.project_slug}}"
 Bake = Callable[..., Path]
 
 
-def command(*words: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def command(*words: str | Path, cwd: Path, typed: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
     """Runs a command as a user would who has activated this environment; leaves no bytecode behind."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     env = {**os.environ, "PATH": path, "PYTHONDONTWRITEBYTECODE": "1", **environment}
@@ -22,7 +24,7 @@ def command(*words: str | Path, cwd: Path, **environment: str) -> subprocess.Com
         [str(word) for word in words],
         cwd=cwd,
         env=env,
-        stdin=subprocess.DEVNULL,
+        input=typed,
         capture_output=True,
         text=True,
         encoding="utf-8",
@@ -37,15 +39,19 @@ def succeed(*words: str | Path, cwd: Path, **environment: str) -> str:
     return result.stdout
 
 
-def cookiecutter(template: Path, output: Path, answers: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """`cookiecutter` with these answers and the template's own for the others; its replay file is not kept."""
+def cookiecutter(
+    template: Path, output: Path, answers: dict[str, str], typed: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    """`cookiecutter` with these answers and the template's own for the others, or with all of them typed."""
     home = output / ".home"
     home.mkdir(parents=True)
     words = [f"{key}={answer}" for key, answer in answers.items()]
     result = command(
-        *(sys.executable, "-m", "cookiecutter", template, "--no-input", "--default-config", "--output-dir", output),
+        *(sys.executable, "-m", "cookiecutter", template, "--default-config", "--output-dir", output),
+        *(["--no-input"] if typed is None else []),
         *words,
         cwd=template,
+        typed=typed or "",
         HOME=str(home),
         USERPROFILE=str(home),
     )
@@ -86,3 +92,23 @@ def files(folder: Path) -> set[str]:
         for path in folder.rglob("*")
         if path.is_file() and ".git" not in path.relative_to(folder).parts
     }
+
+
+def read_toml(file: Path) -> dict[str, Any]:
+    return tomli.loads(file.read_text(encoding="utf-8"))
+
+
+def share_environment(project: Path) -> None:
+    """Gives the project a `.venv` that sees this environment's packages: installing finds all of them there."""
+    succeed(sys.executable, "-m", "venv", "--without-pip", ".venv", cwd=project)
+    (own,) = (project / ".venv").glob("[Ll]ib/**/site-packages")
+    shared = [path for path in sys.path if path.endswith("site-packages")]
+    (own / "shared.pth").write_text("\n".join(shared), encoding="utf-8")
+
+
+def commit(folder: Path, message: str) -> None:
+    """Commits everything, making the folder a repository if it is none."""
+    author = {f"GIT_{who}_{what}": f"{who}@test" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    succeed("git", "init", "--quiet", cwd=folder)
+    succeed("git", "add", "--all", cwd=folder)
+    succeed("git", "-c", "commit.gpgsign=false", "commit", "--quiet", "--message", message, cwd=folder, **author)

@@ -7,12 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Bake, cookiecutter, files, succeed
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    tomllib = pytest.importorskip("tomli")
+from conftest import Bake, cookiecutter, files, read_toml, succeed
 
 RULE = "project_slug must begin with a letter, hold letters, digits, _ and - only, be at most 50 long, and be no name"
 REFUSED_SLUGS = {
@@ -98,7 +93,7 @@ def test_the_slug_is_made_from_the_name(name: str, slug: str, bake: Bake) -> Non
 def test_usable_slug_names_the_folder(slug: str, bake: Bake) -> None:
     project = bake(project_slug=slug)
     assert project.name == slug
-    assert tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["project"]["name"] == slug
+    assert read_toml(project / "pyproject.toml")["project"]["name"] == slug
 
 
 def test_every_keyword_of_python_is_taken() -> None:
@@ -109,13 +104,13 @@ def test_every_keyword_of_python_is_taken() -> None:
 @pytest.mark.parametrize("text", SURVIVING.values(), ids=SURVIVING)
 def test_hostile_text_survives_and_is_not_executed(text: str, bake: Bake) -> None:
     project = bake(project_name=text, project_slug="study", description=text, author=text)
-    metadata = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    metadata = read_toml(project / "pyproject.toml")["project"]
     assert metadata["description"] == text
     assert metadata["authors"] == [{"name": text}]
     title, _, description, *_ = (project / "README.md").read_text(encoding="utf-8").splitlines()
     assert (title, description) == (f"# {text}", text)
     assert f"Copyright (c) {text}\n" in (project / "LICENSE").read_text(encoding="utf-8")
-    succeed(sys.executable, "-m", "ruff", "check", "--no-cache", cwd=project)
+    succeed(sys.executable, "-m", "ruff", "check", "--no-cache", "pyproject.toml", cwd=project)
     assert "ran" not in {Path(name).name for name in files(project.parent)}
 
 
@@ -126,4 +121,25 @@ def test_text_that_cannot_be_kept_is_refused(key: str, text: str, reason: str, t
     assert_refused(result, f"error: {key}: ")
     assert reason in result.stderr
     assert len(result.stderr.splitlines()) == 1
+    assert list((tmp_path / "output").iterdir()) == []
+
+
+def test_typed_answers_are_kept(template: Path, tmp_path: Path) -> None:
+    typed = 'My "study" 😀\nstudy\nWhat?\nA. Author\n2\nn\nn\n'
+    result = cookiecutter(template, tmp_path / "output", {}, typed)
+    assert result.returncode == 0, result.stdout + result.stderr
+    project = tmp_path / "output" / "study"
+    assert (project / "README.md").read_text(encoding="utf-8").startswith('# My "study" 😀\n\nWhat?\n')
+    assert (
+        (project / "LICENSE")
+        .read_text(encoding="utf-8")
+        .startswith("BSD 3-Clause License\n\nCopyright (c) A. Author\n")
+    )
+    assert not (project / "env_setup" / "Dockerfile").exists()
+
+
+@pytest.mark.parametrize("braces", ["{{ 6 * 7 }}", "{% raw %}", "{# x #}"])
+def test_template_braces_are_refused_and_not_run(braces: str, template: Path, tmp_path: Path) -> None:
+    result = cookiecutter(template, tmp_path / "output", {}, f"{braces}\nstudy\n\n\n\n\n\n")
+    assert_refused(result, "error: project_name: holds template braces, which an update would run; leave them out")
     assert list((tmp_path / "output").iterdir()) == []

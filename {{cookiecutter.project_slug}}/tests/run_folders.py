@@ -154,7 +154,7 @@ def _row(epoch: int, accuracy: float, seed: int) -> dict[str, float]:
 
 
 def _evaluation(row: dict[str, float]) -> dict[str, Any]:
-    return {"step": row["step"], "epoch": row["epoch"], "metrics": {key: row[key] for key in row if "/" in key}}
+    return {"step": row["step"], "epoch": row["epoch"], "metrics": row}
 
 
 def _write_metrics(folder: Path, rows: list[dict[str, float]]) -> None:

@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from modules.reporting.collect import Results
+from modules.reporting.collect import Results, metrics_in
 from modules.reporting.run_folders import Run, Study, one_line
 from modules.reporting.statistics import Summary, not_a_number
 
@@ -56,7 +56,7 @@ def _metrics(results: Results) -> Iterator[str]:
     evaluated = sum(bool(run.test) for run in ended)
     if 0 < evaluated < len(ended):
         yield f"only {evaluated} of {len(ended)} runs were evaluated on the test set"
-    measured = Counter(metric for run in ended for metric in run.record["best"]["metrics"])
+    measured = Counter(metric for run in ended for metric in metrics_in(run.record["best"]))
     if partial := sorted(metric for metric, n in measured.items() if n < len(ended)):
         yield f"not every run measured {', '.join(map(one_line, partial))}: blank where it was not"
 

@@ -6,6 +6,7 @@ Nothing here knows the name of a metric or of a setting: both are found in the f
 import csv
 import io
 import json
+import unicodedata
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
@@ -43,7 +44,6 @@ class Results:
     varying: list[str]  # names of the settings that vary, beside the seed
     constant: dict[str, str]  # settings that are the same in every run with results
     values: pd.DataFrame  # one row per run with results; metrics of the best evaluation and of the test split
-    group_of_run: pd.Series  # row -> position in `groups`
     curves: pd.DataFrame  # all metrics.csv, with the column "run"
     metric: str  # the one that the report is about
     monitor: dict[str, str]  # {"metric": ..., "direction": "max" | "min"}: what chose the best evaluation
@@ -57,47 +57,34 @@ class Results:
 
 def collect(study: Study, metric: str | None) -> Results:
     """Group the runs of a study, which has at least one with results; `metric` None: the one that they monitored."""
-    flat = {run.name: flatten(run.record["config"]) for run in study.ended}
-    varying = _find_varying(list(flat.values()))
-    groups = _group(study, flat, varying)
-    values = pd.DataFrame({run.name: run.run_metrics(run) for run in study.ended}).T
-    values = values.apply(pd.to_numeric, errors="coerce")
-    order = [run.name for group in groups for run in group.runs]
-    group_of_run = pd.Series({run.name: i for i, group in enumerate(groups) for run in group.runs}, dtype=int)
-    first = next(iter(flat.values()))
-    shown = {key for group in groups for key in group.settings}
-    constant = {
-        key: as_text(value)
-        for key, value in first.items()
-        if not _is_excluded(key)
-        and shorten(key) not in shown
-        and all(one.get(key, ...) == value for one in flat.values())
-    }
-    # Most runs win, should the runs of one study have monitored different metrics; checks.py says so.
-    monitors = [json.dumps(run.record["monitor"], sort_keys=True) for run in study.ended]
-    monitor = json.loads(max(sorted(set(monitors)), key=monitors.count))
-    metric = metric or monitor["metric"]
-    if metric not in values.columns:
-        raise ValueError(f"metric: no run of study {study.name!r} measured {metric!r}; {suggest(metric, list(values))}")
+    settings = {run.name: settings_of(run.record["config"]) for run in study.ended}
+    varying = _find_varying(list(settings.values()))
+    groups = _group(study, settings, varying)
+    runs = [run for group in groups for run in group.runs]
+    measured = pd.DataFrame([run_metrics(run) for run in runs], index=[run.name for run in runs])
+    values = pd.DataFrame({metric: pd.to_numeric(column, errors="coerce") for metric, column in measured.items()})
+    monitor = _most_common([run.record["monitor"] for run in runs])  # checks.py says so if there are several
+    about: str = metric or monitor["metric"]
+    if about not in values.columns:
+        raise ValueError(f"metric: no run of study {study.name!r} measured {about!r}; {suggest(about, list(values))}")
+    constant = _find_constant(list(settings.values()), groups)
     names = [shorten(key) for key in varying]
-    curves = _read_curves(study)
-    return Results(study, groups, names, constant, values.loc[order], group_of_run, curves, metric, monitor)
+    return Results(study, groups, names, constant, values, _read_curves(study), about, monitor)
 
 
-def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """{"model": {"name": "net2"}} -> {"model.name": "net2"}; a list is one value."""
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, dict):
-            flat |= flatten(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
+def settings_of(config: dict[str, Any]) -> dict[str, Any]:
+    """All that may make runs differ, with dotted keys: {"model": {"name": "net2"}} -> {"model.name": "net2"}."""
+    return _flatten({key: value for key, value in config.items() if key not in NOT_A_SETTING})
 
 
 def run_metrics(run: Run) -> dict[str, float | None]:
     """The metrics of the best evaluation, and those of the test split for the same weights."""
-    return run.record["best"]["metrics"] | run.test
+    return metrics_in(run.record["best"]) | run.test
+
+
+def metrics_in(evaluation: dict[str, Any]) -> dict[str, float | None]:
+    """What was measured on a split, such as validation/loss; not the step, the epoch or the learning rate."""
+    return {name: value for name, value in evaluation["metrics"].items() if "/" in name}
 
 
 def as_text(value: object) -> str:
@@ -110,15 +97,10 @@ def shorten(key: str) -> str:
     return key.removesuffix(".name")
 
 
-def settings_of_runs(results: Results | None) -> dict[str, dict[str, str]]:
-    """Run name -> what varies, for the runs that a group holds."""
-    groups = results.groups if results else []
-    return {run.name: group.settings for group in groups for run in group.runs + group.unfinished}
-
-
-def runs_frame(results: Results | None, study: Study) -> pd.DataFrame:
+def runs_rows(results: Results | None, study: Study) -> list[dict[str, Any]]:
     """One row per member of the study, in full precision; blank where there is nothing to know."""
-    settings = settings_of_runs(results)
+    groups = results.groups if results else []
+    settings = {run.name: group.settings for group in groups for run in group.runs + group.unfinished}
     rows = []
     for run in study.runs:
         row: dict[str, Any] = {"run": run.name, "status": run.status, "reason": run.reason}
@@ -128,22 +110,35 @@ def runs_frame(results: Results | None, study: Study) -> pd.DataFrame:
             row["seed"] = record["config"]["seed"]
             row |= {"best_step": record["best"]["step"], "best_epoch": record["best"]["epoch"]}
             row |= run_metrics(run)
-            row |= {f"last.{name}": value for name, value in record["last"]["metrics"].items()}
+            row |= {f"last.{name}": value for name, value in metrics_in(record["last"]).items()}
             row |= record["cost"] | {"finished": record["finished"], "launches": len(record["launches"])}
             row |= {"host": launch["host"], "code_id": launch["code_id"], "commit": launch["git"]["commit"]}
         rows.append(row)
-    frame = pd.DataFrame(rows)
-    # Whole numbers stay whole where some run has none; text, numbers and blanks may share a column.
-    return frame.convert_dtypes(convert_string=False, convert_floating=False)
+    return rows
 
 
-def _is_excluded(key: str) -> bool:
-    return key.split(".", 1)[0] in NOT_A_SETTING
+def _flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        flat |= _flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": _canonical(value)}
+    return flat
+
+
+def _canonical(value: object) -> object:
+    """As in a run's identity, 1 and 1.0 are one number and a letter with an accent is one letter however typed."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return unicodedata.normalize("NFC", value) if isinstance(value, str) else value
+
+
+def _most_common(monitors: list[dict[str, str]]) -> dict[str, str]:
+    texts = [json.dumps(monitor, sort_keys=True) for monitor in monitors]
+    return json.loads(max(sorted(set(texts)), key=texts.count))
 
 
 def _find_varying(configs: list[dict[str, Any]]) -> list[str]:
     """The keys with more than one value, without those that a varying `<section>.name` already determines."""
-    keys = dict.fromkeys(key for config in configs for key in config if not _is_excluded(key))
+    keys = list(dict.fromkeys(key for config in configs for key in config))
     varying = [key for key in keys if len({repr(config.get(key, ...)) for config in configs}) > 1]
     shown = []
     for key in varying:
@@ -152,32 +147,40 @@ def _find_varying(configs: list[dict[str, Any]]) -> list[str]:
         determined = len(pairs) == len({name for name, _ in pairs})
         if key == label or label not in varying or not determined:
             shown.append(key)
-    return sorted(shown, key=lambda key: (not key.endswith(".name"), list(keys).index(key)))
+    return sorted(shown, key=lambda key: not key.endswith(".name"))
 
 
-def _signature(config: dict[str, Any]) -> tuple[tuple[str, str], ...]:
-    """All settings but the seed: two runs are repetitions of each other only if these are equal."""
-    return tuple(sorted((key, repr(value)) for key, value in config.items() if not _is_excluded(key)))
+def _find_constant(configs: list[dict[str, Any]], groups: list[Group]) -> dict[str, str]:
+    return {
+        key: as_text(value)
+        for key, value in configs[0].items()
+        if shorten(key) not in groups[0].settings and all(config.get(key, ...) == value for config in configs)
+    }
 
 
-def _group(study: Study, flat: dict[str, dict[str, Any]], varying: list[str]) -> list[Group]:
+def _signature(settings: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Two runs are repetitions of each other only if these are equal."""
+    return tuple(sorted((key, repr(value)) for key, value in settings.items()))
+
+
+def _group(study: Study, settings: dict[str, dict[str, Any]], varying: list[str]) -> list[Group]:
     keys = varying or ["model.name"]  # where nothing varies, the one row still needs a name
     groups: dict[tuple[tuple[str, str], ...], Group] = {}
-    natural: dict[int, list[tuple[bool, float, str]]] = {}
-    for run in sorted(study.ended, key=lambda run: (flat[run.name]["seed"], run.name)):
-        config = flat[run.name]
-        signature = _signature(config)
+    order: dict[tuple[tuple[str, str], ...], list[tuple[bool, float, str]]] = {}
+    for run in sorted(study.ended, key=lambda run: (run.record["config"]["seed"], run.name)):
+        own = settings[run.name]
+        signature = _signature(own)
         if signature not in groups:
-            settings = {shorten(key): as_text(config[key]) if key in config else "" for key in keys}
-            groups[signature] = group = Group(settings, [], [])
-            natural[id(group)] = [_natural(config.get(key, "")) for key in keys]
+            shown = {shorten(key): as_text(own[key]) if key in own else "" for key in keys}
+            groups[signature] = Group(shown, [], [])
+            order[signature] = [_natural(own.get(key, "")) for key in keys]
         groups[signature].runs.append(run)
     for run in study.runs:
         if not run.ended and run.status != "duplicate" and (config := _read_config(run)):
-            group = groups.get(_signature(flatten(config)))
+            group = groups.get(_signature(settings_of(config)))
             if group:
                 group.unfinished.append(run)
-    return sorted(groups.values(), key=lambda group: natural[id(group)])
+    return [groups[signature] for signature in sorted(groups, key=order.__getitem__)]
 
 
 def _natural(value: object) -> tuple[bool, float, str]:

@@ -14,23 +14,18 @@ from modules.reporting.figures import drawable
 from modules.reporting.run_folders import Study
 from modules.reporting.tables import Table, selection_rule
 
-MOST_RUNS = 300  # rows of the run list on paper; the rest is in runs.csv
+MOST_RUNS = 300  # rows of a run list on paper
 
 
 def write_document(
     folder: Path,
     study: Study,
     results: Results | None,
-    summaries: list[Table],
+    tables: dict[str, Table],
     captions: dict[str, str],
-    runs: Table,
     warnings: list[str],
 ) -> None:
     """Write report.pdf into the folder that holds figures/; without results it lists the runs only."""
-    shown = sorted(zip(study.runs, runs.rows, strict=True), key=lambda pair: pair[0].ended)[:MOST_RUNS]
-    runs_shown = {**asdict(runs), "rows": [row for _, row in shown]}
-    if len(runs.rows) > MOST_RUNS:
-        runs_shown["caption"] += f" The first {MOST_RUNS} of {len(runs.rows)}: all are in runs.csv."
     content = {
         "study": study.name,
         "counts": study.counts(),
@@ -39,15 +34,21 @@ def write_document(
         "varying": results.varying if results else [],
         "constant": results.constant if results else {},
         "warnings": warnings,
-        "summaries": [asdict(table) for table in summaries],
+        "summaries": [asdict(table) for name, table in tables.items() if name.startswith("summary")],
         "figures": [{"path": f"figures/{name}.pdf", "caption": caption} for name, caption in captions.items()],
-        "runs": runs_shown,
+        "runs": [_on_paper(tables[name]) for name in ("unfinished", "runs") if name in tables],
         "code": code_versions(study),
     }
     (folder / "report.json").write_text(json.dumps(_drawable(content)), encoding="utf-8")
-    source = shutil.copy(Path(__file__).with_name("report.typ"), folder)
+    source = folder / "report.typ"
+    shutil.copy(Path(__file__).with_name("report.typ"), source)
     # The compiler's own fonts only: the same bytes on every machine.
-    typst.compile(source, output=str(folder / "report.pdf"), root=str(folder), ignore_system_fonts=True)
+    typst.compile(source, output=folder / "report.pdf", root=folder, ignore_system_fonts=True)
+
+
+def _on_paper(table: Table) -> dict[str, Any]:
+    note = f" The first {MOST_RUNS} of {len(table.rows)}; all are in runs.csv." if len(table.rows) > MOST_RUNS else ""
+    return asdict(table) | {"rows": table.rows[:MOST_RUNS], "caption": table.caption + note}
 
 
 def _drawable(content: Any) -> Any:

@@ -8,6 +8,7 @@ import functools
 import math
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -19,15 +20,15 @@ from matplotlib.lines import Line2D
 
 from modules.reporting.collect import Group, Results
 from modules.reporting.run_folders import one_line
-from modules.reporting.statistics import Summary, interval_half_width
+from modules.reporting.statistics import Summary, describe
 from modules.reporting.tables import selection_rule
 
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#999999"]
 LINES = ["-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (8, 3))]
 MARKERS = ["o", "s", "^", "D", "v", "P", "X", "<"]
 MOST_CURVES = len(COLOURS)  # more lines in one plot cannot be told apart
-MOST_ROWS = 40  # more do not fit on a page
-STYLE = {
+MOST_LINES = 60  # of labels beside a plot; more do not fit on a page
+STYLE: dict[Any, Any] = {
     "font.size": 8,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -62,10 +63,11 @@ def draw_figures(results: Results, summary: Summary, width_cm: float, folder: Pa
 
 def comparison(results: Results, summary: Summary, metric: str, width_cm: float) -> tuple[Figure, str]:
     """One row per setting: every seed, the mean and its interval."""
-    shown, note = _choose(results, summary, MOST_ROWS)
-    labels = [f"{_wrap(results.groups[i].label, 30)}  (n = {summary[metric][i].n})" for i in shown]
-    lines = sum(max(1.5, 1 + label.count("\n")) for label in labels)
-    figure = Figure(figsize=(width_cm / 2.54, 0.7 + 0.17 * lines), layout="constrained")
+    names = [_wrap(group.label, 36) for group in results.groups]
+    height = max(1.5, 1.2 + max(name.count("\n") for name in names))  # of a row, in lines of text
+    shown, note = _choose(results, summary, int(MOST_LINES / height))
+    labels = [f"{names[i]}  (n = {summary[metric][i].n})" for i in shown]
+    figure = Figure(figsize=(width_cm / 2.54, 0.7 + 0.17 * height * len(shown)), layout="constrained")
     axes = figure.subplots()
     for y, i in enumerate(shown):
         values = results.values.loc[[run.name for run in results.groups[i].runs], metric].to_numpy()
@@ -104,6 +106,11 @@ def learning_curves(results: Results, summary: Summary, width_cm: float) -> tupl
             axes.set_ylabel(drawable(f"{split}/{quantity}"))
             axes.grid()
             axes.tick_params(labelleft=True)
+        measured = results.curves[[f"train/{quantity}", f"validation/{quantity}"]].to_numpy()
+        measured = measured[np.isfinite(measured)]
+        if measured.size and measured.min() > 0 and measured.max() > 100 * measured.min():
+            axes_row[0].set_yscale("log")  # one run that explodes must not flatten all others
+            axes_row[0].yaxis.set_major_formatter("{x:g}")  # the usual one writes TeX
     for axes in grid[-1]:
         axes.set_xlabel("step (updates of the weights)")
     legend_rows = _add_legend(figure, [_wrap(results.groups[i].label, 60) for i in shown], inches)
@@ -114,21 +121,20 @@ def learning_curves(results: Results, summary: Summary, width_cm: float) -> tupl
 
 
 def _draw_curves(axes: Axes, curves: pd.DataFrame, group: Group, metric: str, style: int) -> None:
-    own = curves[curves["run"].isin([run.name for run in group.runs])].dropna(subset=[metric])
+    own = curves.loc[curves["run"].isin([run.name for run in group.runs]) & curves[metric].notna()]
     if own.empty:
         return
-    seeds = own.groupby(["step", "run"])[metric].last().unstack("run")  # (steps, seeds)
+    table = own.pivot_table(index="step", columns="run", values=metric, aggfunc="last")
+    steps, seeds = table.index.to_numpy(), table.to_numpy()  # seeds: (steps, seeds), NaN where one has none
     colour = COLOURS[style]
-    for name in seeds:
-        one = seeds[name].dropna()
-        axes.plot(one.index, one, color=colour, linewidth=0.4, alpha=0.5)
-    complete = seeds.dropna()
-    mean, sd = complete.mean(axis=1), complete.std(axis=1, ddof=1)
-    half = interval_half_width(sd, complete.count(axis=1))
-    axes.fill_between(complete.index, mean - half, mean + half, color=colour, alpha=0.15, linewidth=0)
-    every = max(1, len(complete) // 6)
+    for one in seeds.T:
+        axes.plot(steps[np.isfinite(one)], one[np.isfinite(one)], color=colour, linewidth=0.4, alpha=0.5)
+    complete = np.isfinite(seeds).all(1)
+    steps, (_, mean, _, half) = steps[complete], describe(seeds[complete])
+    axes.fill_between(steps, mean - half, mean + half, color=colour, alpha=0.15, linewidth=0)
+    every = max(1, len(steps) // 6)
     look = {"linestyle": LINES[style], "marker": MARKERS[style], "markevery": every, "markersize": 2.5}
-    axes.plot(complete.index, mean, color=colour, linewidth=1.3, **look)
+    axes.plot(steps, mean, color=colour, linewidth=1.3, **look)
 
 
 def _add_legend(figure: Figure, names: list[str], width_inches: float) -> int:
@@ -140,8 +146,9 @@ def _add_legend(figure: Figure, names: list[str], width_inches: float) -> int:
     ]
     longest = max(len(line) for name in names for line in name.split("\n"))
     columns = int(max(1, min(len(names), width_inches * 15 // (longest + 7))))
-    # A name that begins with _ would be left out of the legend, hence the space.
-    figure.legend(handles, [" " + name for name in names], loc="outside lower center", ncols=columns, handlelength=3)
+    # matplotlib leaves a name that begins with _ out of the legend.
+    names = [f" {name}" if name.startswith("_") else name for name in names]
+    figure.legend(handles, names, loc="outside lower center", ncols=columns, handlelength=3)
     return -(-len(names) // columns) * max(1 + name.count("\n") for name in names)
 
 

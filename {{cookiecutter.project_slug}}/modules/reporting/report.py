@@ -5,15 +5,26 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
-
 from modules.reporting.checks import find_warnings
-from modules.reporting.collect import collect, runs_frame
+from modules.reporting.collect import collect, runs_rows
 from modules.reporting.document import write_document
 from modules.reporting.figures import draw_figures
-from modules.reporting.run_folders import Study, find_studies, one_line, read_study
-from modules.reporting.statistics import summarise, summary_frame
-from modules.reporting.tables import Table, no_formula, runs_table, summary_table, to_csv, to_latex, to_markdown
+from modules.reporting.run_folders import Study, find_studies, read_study
+from modules.reporting.statistics import summarise, summary_rows
+from modules.reporting.tables import (
+    Table,
+    runs_table,
+    summary_table,
+    to_csv,
+    to_latex,
+    to_markdown,
+    unfinished_table,
+    write_rows,
+)
+
+CONVERTERS = {"csv": to_csv, "tex": to_latex, "md": to_markdown}
+TABLES = ("summary", "summary_test", "runs", "unfinished")
+FIGURES = ("comparison", "comparison_test", "learning_curves")
 
 
 @dataclass
@@ -32,7 +43,7 @@ def report(config: ReportConfig) -> None:
     for folder in find_studies(config.runs_dir, config.study):
         study = read_study(folder)
         target = Path(config.reports_dir) / study.name
-        target.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
         # Made beside and renamed when all of it is there: a failure leaves the report of yesterday.
         with tempfile.TemporaryDirectory(prefix=".report-", dir=target.parent) as beside:
             warnings = _write(Path(beside), study, config)
@@ -48,52 +59,40 @@ def _write(folder: Path, study: Study, config: ReportConfig) -> list[str]:
     (folder / "tables").mkdir()
     (folder / "figures").mkdir()
     results = collect(study, config.metric) if study.ended else None
+    write_rows(folder / "runs.csv", runs_rows(results, study))
     tables: dict[str, Table] = {}
     captions: dict[str, str] = {}
     warnings = study.warnings
     if results:
         summary = summarise(results)
-        _write_csv(summary_frame(results, summary), folder / "summary.csv")
+        write_rows(folder / "summary.csv", summary_rows(results, summary))
         warnings = find_warnings(results, summary)
         tables["summary"] = summary_table(results, summary, results.metric)
         if results.test_metric:
             tables["summary_test"] = summary_table(results, summary, results.test_metric)
         captions = draw_figures(results, summary, config.figure_width_cm, folder / "figures")
-    _write_csv(runs_frame(results, study), folder / "runs.csv")
-    summaries = list(tables.values())
-    tables["runs"] = runs_table(results, study)
+        tables["runs"] = runs_table(results)
+    if len(study.ended) < len(study.runs):
+        tables["unfinished"] = unfinished_table(study)
     for name, table in tables.items():
-        for suffix, convert in {"csv": to_csv, "tex": to_latex, "md": to_markdown}.items():
+        for suffix, convert in CONVERTERS.items():
             (folder / "tables" / f"{name}.{suffix}").write_text(convert(table), encoding="utf-8", newline="\n")
-    write_document(folder, study, results, summaries, captions, tables["runs"], warnings)
+    write_document(folder, study, results, tables, captions, warnings)
     return warnings
-
-
-def _write_csv(frame: pd.DataFrame, path: Path) -> None:
-    frame = frame.rename(columns=one_line).map(
-        lambda cell: no_formula(one_line(cell) if isinstance(cell, str) else cell)
-    )
-    frame.to_csv(path, index=False, lineterminator="\n")
 
 
 def _replace(beside: Path, target: Path) -> None:
     """Move the new files over the old ones, and remove old tables and figures that were not made again."""
     new = sorted(path.relative_to(beside) for path in beside.rglob("*") if path.is_file())
     new = [path for path in new if path.name not in ("report.json", "report.typ")]
-    optional = [
-        "summary.csv",
-        *(f"tables/summary{kind}.{suffix}" for kind in ("", "_test") for suffix in ("csv", "tex", "md")),
-    ]
-    optional += [
-        f"figures/{name}.{suffix}"
-        for name in ("comparison", "comparison_test", "learning_curves")
-        for suffix in ("pdf", "png")
-    ]
+    ours = {Path("summary.csv")}
+    ours |= {Path("tables", f"{name}.{suffix}") for name in TABLES for suffix in CONVERTERS}
+    ours |= {Path("figures", f"{name}.{suffix}") for name in FIGURES for suffix in ("pdf", "png")}
     try:
         for path in new:
-            (target / path).parent.mkdir(exist_ok=True)
+            (target / path).parent.mkdir(parents=True, exist_ok=True)
             os.replace(beside / path, target / path)
-        for path in {Path(name) for name in optional} - set(new):
+        for path in ours - set(new):
             (target / path).unlink(missing_ok=True)
     except PermissionError as error:
         raise ValueError(f"{error.filename}: cannot be replaced; close it if another program shows it") from error

@@ -40,6 +40,11 @@ class Run:
     def ended(self) -> bool:
         return self.status in ("finished", "diverged")
 
+    @property
+    def progress(self) -> str:
+        """How far a run came that has not ended."""
+        return f"step {self.state['step']} of {self.state['total_steps']}" if self.state.get("total_steps") else ""
+
 
 @dataclass
 class Study:
@@ -75,7 +80,7 @@ def find_studies(runs_dir: str, study: str | None) -> list[Path]:
 def suggest(name: str, known: list[str]) -> str:
     """The end of an error sentence: the nearest known name, and all there are."""
     near = difflib.get_close_matches(name, known, n=1)
-    return (f"did you mean {near[0]!r}? " if near else "") + "there are: " + ", ".join(known)
+    return (f"did you mean {near[0]!r}? " if near else "") + "there are: " + ", ".join(map(one_line, known))
 
 
 def read_study(folder: Path) -> Study:
@@ -185,10 +190,10 @@ def _sign_of_death(state: dict[str, Any]) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Two units at most: 45 s, 12 min, 3 h 05 min, 2 d 4 h."""
+    """Two units at most: 4.5 s, 45 s, 12 min, 3 h 05 min, 2 d 4 h."""
     minutes = round(seconds / 60)
     if seconds < 100:
-        return f"{seconds:.0f} s"
+        return f"{seconds:.{1 if seconds < 10 else 0}f} s"
     if minutes < 60:
         return f"{minutes} min"
     if minutes < 48 * 60:

@@ -4,9 +4,10 @@ The t interval covers what it claims from three seeds on; percentile bootstrap i
 """
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
-import pandas as pd
+import numpy.typing as npt
 from scipy import stats
 
 from modules.reporting.collect import Results, run_metrics
@@ -27,39 +28,47 @@ class Estimate:
     high: float
 
 
+Array = npt.NDArray[np.float64]
 Summary = dict[str, list[Estimate]]  # metric -> one estimate per group, in the order of the groups
 
 
 def summarise(results: Results) -> Summary:
-    """What is no finite number is left out, and n says so."""
-    values = results.values.where(np.isfinite(results.values))
-    grouped = values.groupby(results.group_of_run.reindex(values.index))
-    n, mean, sd = grouped.count(), grouped.mean(), grouped.std(ddof=1)
-    half = interval_half_width(sd, n)
-    parts = (n, mean, sd, mean - half, mean + half)
-    return {
-        metric: [Estimate(*row) for row in zip(*(part[metric] for part in parts), strict=True)] for metric in values
-    }
+    """Every metric over the seeds of every group."""
+    summary: Summary = {metric: [] for metric in results.values}
+    for group in results.groups:
+        values = results.values.loc[[run.name for run in group.runs]].to_numpy()
+        n, mean, sd, half = describe(values.T)
+        for row, metric in enumerate(results.values):
+            numbers = (float(one[row]) for one in (mean, sd, mean - half, mean + half))
+            summary[metric].append(Estimate(int(n[row]), *numbers))
+    return summary
 
 
-def interval_half_width(sd: pd.DataFrame, n: pd.DataFrame) -> pd.DataFrame:
-    """Half of the t interval of the mean of n values with this sample SD; blank below three values."""
-    enough = n.where(n >= INTERVAL_FROM)
-    return stats.t.ppf((1 + CONFIDENCE) / 2, enough - 1) * sd / np.sqrt(enough)
+def describe(values: Array) -> tuple[Array, Array, Array, Array]:
+    """n, mean, SD and half of the t interval of each row of `values` (rows, seeds); NaN and infinity are left out."""
+    finite = np.isfinite(values)
+    n = finite.sum(1).astype(float)
+    with np.errstate(invalid="ignore", divide="ignore"):  # 0 / 0 is the NaN that we want
+        # Counted from one of the values, so that equal values have a SD of exactly 0.
+        origin = np.where(finite, values, np.inf).min(1)
+        mean = origin + np.where(finite, values - origin[:, None], 0).sum(1) / n
+        squares = np.where(finite, values - mean[:, None], 0) ** 2
+        sd = np.sqrt(squares.sum(1) / np.where(n > 1, n - 1, 0))
+        enough = np.where(n >= INTERVAL_FROM, n, np.nan)
+        half = stats.t.ppf((1 + CONFIDENCE) / 2, enough - 1) * sd / np.sqrt(enough)
+    return n, mean, sd, half
 
 
-def summary_frame(results: Results, summary: Summary) -> pd.DataFrame:
+def summary_rows(results: Results, summary: Summary) -> list[dict[str, Any]]:
     """The summary of every metric in full precision, with the settings and the seeds that were left out."""
     dropped = not_a_number(results)
-    return pd.DataFrame(
-        [
-            group.settings
-            | {"metric": metric, **asdict(estimates[position]), "unfinished": len(group.unfinished)}
-            | {"seeds_not_a_number": " ".join(map(str, dropped.get((position, metric), [])))}
-            for position, group in enumerate(results.groups)
-            for metric, estimates in summary.items()
-        ]
-    )
+    return [
+        group.settings
+        | {"metric": metric, **asdict(estimates[position]), "unfinished": len(group.unfinished)}
+        | {"seeds_not_a_number": " ".join(map(str, dropped.get((position, metric), [])))}
+        for position, group in enumerate(results.groups)
+        for metric, estimates in summary.items()
+    ]
 
 
 def not_a_number(results: Results) -> dict[tuple[int, str], list[int]]:

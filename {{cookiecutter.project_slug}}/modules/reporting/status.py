@@ -50,17 +50,14 @@ def _detail(run: Run) -> str:
         metric, best = run.record["monitor"]["metric"], run.record["best"]
         value = best["metrics"].get(metric)
         seconds = run.record["cost"]["wall_s"]
-        return f"{one_line(metric)} {_number(value)} at epoch {best['epoch']}, took {duration(seconds)}"
-    state = run.state
-    if not state.get("total_steps"):
-        return ""
-    detail = f"step {state['step']} of {state['total_steps']}"
+        return f"{one_line(metric)} {_number(value)} at epoch {best['epoch']:g}, took {duration(seconds)}"
+    state, detail = run.state, run.progress
     if run.status == "running":
         job = f" (job {state['job']})" if state.get("job") else ""
         detail = f"on {state['host']}{job}, {detail}, loss {_number(state.get('loss'))}"
         if state.get("seconds_left") is not None:
             detail += f", {duration(state['seconds_left'])} left"
-    return detail + (":" if run.reason else "")
+    return detail + (":" if detail and run.reason else "")
 
 
 def _number(value: Any) -> str:

@@ -10,8 +10,10 @@ import re
 import statistics
 import unicodedata
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from modules.reporting.collect import Results, run_metrics, settings_of_runs
+from modules.reporting.collect import Results
 from modules.reporting.run_folders import Study, duration, one_line
 from modules.reporting.statistics import Summary
 
@@ -51,25 +53,26 @@ def summary_table(results: Results, summary: Summary, metric: str) -> Table:
     return Table(caption, header, body, len(keys))
 
 
-def runs_table(results: Results | None, study: Study) -> Table:
-    """One row per member of the study, with or without result."""
-    metrics = [metric for metric in (results.metric, results.test_metric) if metric] if results else []
-    keys = [key for key in results.varying if "." in key] if results else []  # the others are in the run's name
-    settings = settings_of_runs(results)
-    header = ["run", "status", *keys, *(["epoch", *map(one_line, metrics), "time"] if results else []), "reason"]
+def runs_table(results: Results) -> Table:
+    """One row per run with results."""
+    metrics = [metric for metric in (results.metric, results.test_metric) if metric]
+    keys = [key for key in results.varying if "." in key]  # the others are in the run's name
     body = []
-    for run in study.runs:
-        cells = [""] * (len(header) - 3 - len(keys))
-        if run.ended and results:
-            values = [_number(float(run_metrics(run).get(metric) or math.nan), 4) for metric in metrics]
-            cells = [str(run.record["best"]["epoch"]), *values, duration(run.record["cost"]["wall_s"])]
-        known = settings.get(run.name, {})
-        body.append([one_line(run.name), run.status, *(known.get(key, "") for key in keys), *cells, run.reason])
-    columns = [header, *body]
-    if not any(run.reason for run in study.runs):
-        columns = [row[:-1] for row in columns]
-    rule = f" {selection_rule(results)} Time is wall time." if results else ""
-    return Table(f"Every run of the study.{rule}", columns[0], columns[1:], 2 + len(keys))
+    for group in results.groups:
+        settings = [group.settings[key] for key in keys]
+        for run in group.runs:
+            values = [_number(results.values.loc[run.name, metric], 4) for metric in metrics]
+            end = [f"{run.record['best']['epoch']:g}", *values, duration(run.record["cost"]["wall_s"])]
+            body.append([one_line(run.name), run.status, *settings, *end])
+    header = ["run", "status", *keys, "epoch", *map(one_line, metrics), "time"]
+    caption = f"Every run with results; time is wall time. {selection_rule(results)}"
+    return Table(caption, header, body, 2 + len(keys))
+
+
+def unfinished_table(study: Study) -> Table:
+    """One row per member of the study that has no results."""
+    rows = [[one_line(run.name), run.status, run.reason or run.progress] for run in study.runs if not run.ended]
+    return Table("Runs without results: they are in no table and no figure.", ["run", "status", "reason"], rows, 3)
 
 
 def selection_rule(results: Results) -> str:
@@ -81,15 +84,26 @@ def selection_rule(results: Results) -> str:
 def to_csv(table: Table) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerows([[no_formula(cell) for cell in row] for row in (table.header, *table.rows)])
+    writer.writerows([[_csv_cell(cell) for cell in row] for row in (table.header, *table.rows)])
     return text.getvalue()
 
 
-def no_formula(cell: object) -> object:
-    """The cell, with an apostrophe before a text that a spreadsheet would run as a formula; numbers stay."""
-    if isinstance(cell, str) and cell.startswith(FORMULA) and not re.fullmatch(r"[-+]?[\d.]+(e[-+]?\d+)?", cell):
-        return "'" + cell
-    return cell
+def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
+    """A CSV file in full precision; blank where a row lacks a column or the value is no number."""
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow([_csv_cell(column) for column in columns])
+        writer.writerows([[_csv_cell(row.get(column)) for column in columns] for row in rows])
+
+
+def _csv_cell(cell: object) -> object:
+    """The cell on one line, with an apostrophe before a text that a spreadsheet would run as a formula."""
+    if isinstance(cell, str):
+        cell = one_line(cell)
+        number = re.fullmatch(r"[-+]?[\d.]+(e[-+]?\d+)?", cell)
+        return "'" + cell if cell.startswith(FORMULA) and not number else cell
+    return "" if isinstance(cell, float) and not math.isfinite(cell) else cell
 
 
 def to_markdown(table: Table) -> str:
@@ -101,7 +115,7 @@ def to_markdown(table: Table) -> str:
 def to_latex(table: Table) -> str:
     """A tabular for \\input; needs \\usepackage{booktabs} and \\usepackage[T1]{fontenc}."""
     last = len(table.header) - 1
-    alignment = "".join("l" if i < table.text_columns or table.header[i] == "reason" else "r" for i in range(last + 1))
+    alignment = "".join("l" if i < table.text_columns else "r" for i in range(last + 1))
     rows = [" & ".join(map(escape_latex, row)) + r" \\" for row in (table.header, *table.rows)]
     return "\n".join(
         [

@@ -14,5 +14,5 @@ class ClassificationTrainer(Trainer):
         logits = self.network(batch["input"])  # (batch, classes)
         loss = cross_entropy(logits, batch["target"])
         if self.training:
-            return loss, {"accuracy": (logits.argmax(1) == batch["target"]).float().mean()}
+            return loss, {"accuracy": logits.argmax(1) == batch["target"]}
         return loss, {"confusion_matrix": confusion_matrix(logits, batch["target"])}

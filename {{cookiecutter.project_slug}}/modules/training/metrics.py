@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,7 +17,8 @@ class Evaluation:
 
 
 class ExampleMeans:
-    """Means over examples of what `Trainer.step` returns for batches of any size; the device is waited for at the end."""
+    """Means over examples of what `Trainer.step` returns for batches of any size: a scalar is the mean of its batch, a
+    vector (batch,) holds a value for each example. The device is waited for at the end."""
 
     def __init__(self) -> None:
         self._sums: dict[str, Tensor] = {}
@@ -24,7 +26,7 @@ class ExampleMeans:
 
     def add(self, means: Mapping[str, Tensor], examples: int) -> None:
         for name, mean in means.items():
-            total = mean.detach().double() * examples
+            total = mean.sum(dtype=torch.double) if _per_example(mean) else mean.double() * examples
             self._sums[name] = self._sums[name] + total if name in self._sums else total
         self._examples += examples
 
@@ -33,11 +35,11 @@ class ExampleMeans:
         metrics, counts = {}, None
         for name, total in self._sums.items():
             if name == "confusion_matrix":
-                counts = total.round().long().cpu()
+                counts = total.round().cpu().numpy()
                 metrics |= classification_metrics(counts)
             else:
                 metrics[name] = total.item() / self._examples
-        return Evaluation(metrics, None if counts is None else counts.tolist())
+        return Evaluation(metrics, None if counts is None else counts.astype(int).tolist())
 
 
 class RunningMeans:
@@ -70,10 +72,17 @@ class RunningMeans:
     def _read(self) -> None:
         for name, tensors in self._unread.items():
             total = self._sums.setdefault(name, [0.0, 0])
-            for value in torch.stack(tensors).tolist():
+            values = torch.stack(tensors)
+            if _per_example(tensors[0]):
+                values = values.sum(1, dtype=torch.double) / values.shape[1]
+            for value in values.tolist():
                 total[0] += value
             total[1] += len(tensors)
         self._unread = {}
+
+
+def _per_example(values: Tensor) -> bool:
+    return values.ndim == 1
 
 
 def confusion_matrix(logits: Tensor, targets: Tensor) -> Tensor:
@@ -84,11 +93,12 @@ def confusion_matrix(logits: Tensor, targets: Tensor) -> Tensor:
     return counts.view(classes, classes).double() / len(targets)
 
 
-def classification_metrics(counts: Tensor) -> dict[str, float]:
+def classification_metrics(counts: np.ndarray) -> dict[str, float]:
     """From a confusion matrix of counts (classes, classes), rows the true class: accuracy; macro F1, the mean over
     classes of 2 TP / (2 TP + FP + FN), 0 for a class that neither occurs nor is predicted; accuracy_class_<k>, the
     share of class k that is recognised (its recall), NaN where it does not occur."""
-    right, true, predicted = counts.diag().double(), counts.sum(1).double(), counts.sum(0).double()
-    f1 = 2 * right / (true + predicted).clamp(min=1)
-    per_class = {f"accuracy_class_{k}": value for k, value in enumerate((right / true).tolist())}
-    return {"accuracy": (right.sum() / true.sum()).item(), "macro_f1": f1.mean().item(), **per_class}
+    right, true, predicted = counts.diagonal(), counts.sum(1), counts.sum(0)
+    f1 = 2 * right / np.maximum(true + predicted, 1)
+    recall = np.divide(right, true, out=np.full(len(counts), np.nan), where=true > 0)
+    per_class = {f"accuracy_class_{k}": value for k, value in enumerate(recall.tolist())}
+    return {"accuracy": float(right.sum() / true.sum()), "macro_f1": float(f1.mean()), **per_class}

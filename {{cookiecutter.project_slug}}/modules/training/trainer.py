@@ -80,7 +80,8 @@ class Trainer(ABC):
 
     @abstractmethod
     def step(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """The mean loss over a batch, a scalar, and more means over its examples by name.
+        """The mean loss over a batch, a scalar, and by name what else to average: the mean over its examples, a scalar,
+        or one value for each, (batch,).
 
         Random draws come from torch's default generator only. In evaluation (`self.training` is False) the names may be
         others than in training."""

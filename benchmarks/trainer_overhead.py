@@ -1,0 +1,180 @@
+"""Time per step of the generated project's Trainer against hand-written loops, in one process, on one thread.
+
+    python benchmarks/trainer_overhead.py [--rounds 7]
+
+Each loop trains the same network with the same optimizer on the same data for the same number of steps, and validates
+once an epoch; the Trainer also does everything else that is on by default (metrics, rows, log, state, best weights,
+checkpoints). Rounds alternate between the loops; the ratio is of the medians.
+"""
+
+import argparse
+import logging
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torch.utils.data import DataLoader, TensorDataset
+
+PROJECT = Path(__file__).resolve().parents[1] / "{{cookiecutter.project_slug}}"
+sys.path.insert(0, str(PROJECT))
+
+from modules.data.batches import TensorBatches  # noqa: E402
+from modules.data.prepare import digits  # noqa: E402
+from modules.data.sources import DataSet, Synthetic  # noqa: E402
+from modules.data.splits import stratified_split  # noqa: E402
+from modules.training.classification import ClassificationTrainer  # noqa: E402
+from modules.training.progress import close_log, open_log  # noqa: E402
+from modules.training.recorder import Recorder  # noqa: E402
+from modules.utils.config import TrainConfig, typed  # noqa: E402
+from modules.utils.run_folder import RunFolder  # noqa: E402
+
+CPU = torch.device("cpu")
+
+
+def digits_data() -> DataSet:
+    inputs, targets, names = digits()
+    split = stratified_split(targets, 0, 0.2, 0.2)
+    return DataSet(
+        inputs=inputs, targets=targets, classes=len(names), fingerprint="", split=split, in_memory=True, max_shift=0
+    )
+
+
+def image_data() -> DataSet:
+    return Synthetic(
+        datasets_dir="",
+        examples=800,
+        input_shape=[3, 32, 32],
+        classes=10,
+        noise=1.0,
+        generation_seed=0,
+        in_memory=True,
+        max_shift=0,
+        split_seed=0,
+        validation_fraction=0.1,
+        test_fraction=0.1,
+    )
+
+
+def mlp() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
+
+
+def cnn() -> nn.Module:
+    torch.manual_seed(0)
+    layers: list[nn.Module] = []
+    for entering, leaving in ((3, 32), (32, 64), (64, 64)):
+        layers += [nn.Conv2d(entering, leaving, 3, padding=1), nn.ReLU()]
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
+
+
+def optimizer_of(network: nn.Module) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(network.parameters(), lr=3e-3, weight_decay=1e-2, fused=True)
+
+
+def settings(epochs: int) -> TrainConfig:
+    from hydra import compose, initialize_config_dir
+
+    with initialize_config_dir(str(PROJECT / "config"), version_base="1.3"):
+        return typed(TrainConfig, compose("train", overrides=[f"training.epochs={epochs}"]))
+
+
+def with_trainer(data: DataSet, network: nn.Module, config: TrainConfig) -> float:
+    with tempfile.TemporaryDirectory() as folder:
+        run = RunFolder(Path(folder))
+        log = open_log(run.log, quiet=True)
+        trainer = ClassificationTrainer(
+            network=network,
+            optimizer=optimizer_of(network),
+            training=TensorBatches(data, data.split.train, CPU, 0, 0),
+            validation=TensorBatches(data, data.split.validation, CPU, 0, 0),
+            config=config.training,
+            seed=0,
+            device=CPU,
+        )
+        recorder = Recorder(
+            run,
+            log,
+            lambda path, step: None,
+            run_id="",
+            log_every_steps=config.system.log_every_steps,
+            checkpoint_minutes=config.system.checkpoint_minutes,
+        )
+        started = time.perf_counter()
+        trainer.train(recorder)
+        seconds = time.perf_counter() - started
+        recorder.close()
+        close_log(log)
+    return seconds / trainer.total_steps
+
+
+def by_hand(data: DataSet, network: nn.Module, config: TrainConfig, *, loader: bool) -> float:
+    """What a student writes: loss.item() once an epoch, accuracy of the validation set once an epoch, nothing else."""
+    x, y = (torch.from_numpy(a[data.split.train]) for a in (data.inputs, data.targets))
+    vx, vy = (torch.from_numpy(a[data.split.validation]) for a in (data.inputs, data.targets))
+    size, optimizer = config.training.batch_size, optimizer_of(network)
+    batches = DataLoader(TensorDataset(x, y), size, shuffle=True, drop_last=True)
+    steps = 0
+    started = time.perf_counter()
+    for _ in range(config.training.epochs or 0):
+        network.train()
+        if loader:
+            for inputs, targets in batches:
+                train_step(network, optimizer, inputs, targets)
+                steps += 1
+        else:
+            order = torch.randperm(len(y))
+            for chosen in order[: len(y) // size * size].split(size):
+                train_step(network, optimizer, x[chosen], y[chosen])
+                steps += 1
+        network.eval()
+        with torch.no_grad():
+            (network(vx).argmax(1) == vy).float().mean().item()
+    return (time.perf_counter() - started) / steps
+
+
+def train_step(network: nn.Module, optimizer: torch.optim.Optimizer, inputs: Tensor, targets: Tensor) -> None:
+    optimizer.zero_grad()
+    cross_entropy(network(inputs), targets).backward()
+    optimizer.step()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=7)
+    rounds = parser.parse_args().rounds
+    torch.set_num_threads(1)
+    logging.disable(logging.NOTSET)
+    for title, data, make, epochs in (
+        ("digits, MLP 64-64-10, batch 64", digits_data(), mlp, 60),
+        ("synthetic 3x32x32, CNN, batch 64", image_data(), cnn, 2),
+    ):
+        config = settings(epochs)
+        loops = {
+            "DataLoader loop": lambda: by_hand(data, make(), config, loader=True),  # noqa: B023
+            "indexing loop": lambda: by_hand(data, make(), config, loader=False),  # noqa: B023
+            "Trainer": lambda: with_trainer(data, make(), config),  # noqa: B023
+        }
+        times: dict[str, list[float]] = {name: [] for name in loops}
+        for number in range(rounds + 1):
+            for name, loop in loops.items():
+                seconds = loop()
+                if number:  # the first round warms up
+                    times[name].append(seconds)
+        medians = {name: statistics.median(values) for name, values in times.items()}
+        print(f"{title} (torch {torch.__version__}, 1 thread, {rounds} rounds)")
+        for name, value in medians.items():
+            spread = f"{1000 * min(times[name]):.3f}-{1000 * max(times[name]):.3f}"
+            print(
+                f"  {name:16} {1000 * value:8.3f} ms a step ({spread})"
+                f"   {value / medians['DataLoader loop']:.2f}x DataLoader loop, {value / medians['indexing loop']:.2f}x indexing loop"
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""A generated project lints, passes its own tests and goes from data to report, in git or not."""
+
+import csv
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import Bake, command, commit, share_environment, succeed
+from pypdf import PdfReader
+
+
+@pytest.fixture(scope="module", params=["in git", "not in git"])
+def project(request: pytest.FixtureRequest, bake: Bake) -> Path:
+    folder = bake(project_name="Digits study")
+    share_environment(folder)
+    if request.param == "in git":
+        commit(folder, "generated")
+    return folder
+
+
+def test_style_types_and_its_own_tests(project: Path) -> None:
+    for words in (
+        ["ruff", "check"],
+        ["ruff", "format", "--check"],
+        ["pyright", "--pythonpath", sys.executable],
+        ["pytest"],
+    ):
+        succeed(sys.executable, "-m", *words, cwd=project)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="run_all_tasks.sh is for Linux and macOS")
+def test_all_tasks_end_in_a_report(project: Path) -> None:
+    succeed("./run_all_tasks.sh", cwd=project)
+    with (project / "data/reports/sweep_models/runs.csv").open(encoding="utf-8", newline="") as file:
+        assert len(list(csv.DictReader(file))) == 9
+    text = "".join(page.extract_text() for page in PdfReader(project / "data/reports/sweep_models/report.pdf").pages)
+    for level in ("linear", "net2", "net5"):
+        assert level in text
+
+
+def test_what_was_generated_is_ignored_by_git(project: Path) -> None:
+    if (project / ".git").exists():
+        assert succeed("git", "status", "--porcelain", cwd=project) == ""
+
+
+SMALL_SWEEP = """# @package _global_
+study: sweep_models
+training: {epochs: 1}
+hydra:
+  mode: MULTIRUN
+  sweeper:
+    params:
+      model: linear
+      training.batch_size: 64,1000000
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="run_all_tasks.sh is for Linux and macOS")
+def test_failed_members_do_not_stop_the_report_of_the_others(bake: Bake) -> None:
+    project = bake()
+    (project / "config/experiment/sweep_models.yaml").write_text(SMALL_SWEEP, encoding="utf-8")
+    result = command("./run_all_tasks.sh", cwd=project)
+    assert result.returncode == 1
+    assert "training.batch_size" in result.stderr
+    assert "Traceback" not in result.stdout + result.stderr
+    assert (project / "data/reports/sweep_models/report.pdf").exists()
+    assert len(list(project.glob("data/runs/sweep_models/*/test.json"))) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="run_all_tasks.sh is for Linux and macOS")
+def test_all_tasks_stop_at_the_first_failure(bake: Bake) -> None:
+    project = bake()
+    config = project / "config/prepare.yaml"
+    config.write_text(config.read_text(encoding="utf-8").replace("[digits]", "[nothing]"), encoding="utf-8")
+    result = command("./run_all_tasks.sh", cwd=project)
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: ")
+    assert not (project / "data/runs").exists()

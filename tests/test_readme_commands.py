@@ -1,0 +1,68 @@
+"""Every command in the READMEs works as it is written there, one after the other."""
+
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import PROJECT, TEMPLATE, Bake, commit, share_environment, succeed
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the commands are for Linux and macOS")
+
+NOT_RUN = {
+    "make test": "would start these tests again",
+    "cookiecutter path/to/cookiecutter-hydra-research": "asks its questions; tests/test_answers.py types the answers",
+    "cruft create path/to/cookiecutter-hydra-research": "tests/test_cruft.py runs it on a repository of its own",
+    "cruft update": "tests/test_cruft.py runs it on a repository of its own",
+}
+
+
+def commands(readme: Path) -> list[str]:
+    """The lines of every ```bash block, without their comments."""
+    blocks = re.findall(r"^```bash\n(.*?)^```$", readme.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    lines = [line.split(" #")[0].strip() for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line]
+
+
+def run_in_one_shell(lines: list[str], folder: Path) -> None:
+    """Runs them in order; what is sourced stays for those that follow."""
+    sourced = ""
+    for line in lines:
+        if line.startswith("source "):
+            sourced += f"{line}; "
+        succeed("bash", "-c", sourced + line, cwd=folder)
+
+
+def test_every_code_block_has_a_language() -> None:
+    """A block that this file would not see could hold a command that nobody runs."""
+    for readme in (TEMPLATE / "README.md", TEMPLATE / "CONTRIBUTING.md", TEMPLATE / PROJECT / "README.md"):
+        fences = re.findall(r"^```(.*)$", readme.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        assert set(fences[::2]) <= {"bash", "text", "python"}
+        assert set(fences[1::2]) <= {""}
+
+
+def test_the_project_opens_with_two_commands() -> None:
+    assert commands(TEMPLATE / PROJECT / "README.md")[:2] == ["make run", "make test"]
+
+
+def test_commands_of_the_projects_readme(bake: Bake) -> None:
+    project = bake()
+    share_environment(project)
+    commit(project, "generated")
+    run_in_one_shell(commands(project / "README.md"), project)
+    assert (project / "data/reports/sweep_models/report.pdf").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("readme", ["README.md", "CONTRIBUTING.md"])
+def test_commands_of_the_templates_readme(readme: str, template: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(template, tmp_path / "cookiecutter-hydra-research")
+    share_environment(copy)
+    commit(copy, "first")
+    lines = commands(copy / readme)
+    run_in_one_shell([line for line in lines if line not in NOT_RUN], copy)
+
+
+def test_only_commands_that_stand_in_a_readme_are_excused() -> None:
+    written = commands(TEMPLATE / "README.md") + commands(TEMPLATE / "CONTRIBUTING.md")
+    assert set(NOT_RUN) <= set(written)

@@ -1,0 +1,30 @@
+"""The folder of the template runs, lints and passes its own tests where it stands, braces in its name and all."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import PROJECT, files, succeed
+
+
+@pytest.fixture(scope="module")
+def unbaked(template: Path) -> Path:
+    return template / PROJECT
+
+
+def test_style_and_types(unbaked: Path) -> None:
+    succeed(sys.executable, "-m", "ruff", "check", "--no-cache", cwd=unbaked)
+    succeed(sys.executable, "-m", "ruff", "format", "--check", "--no-cache", cwd=unbaked)
+    succeed(sys.executable, "-m", "pyright", "--pythonpath", sys.executable, cwd=unbaked)
+
+
+def test_its_own_tests_pass_and_leave_nothing_behind(unbaked: Path) -> None:
+    before = files(unbaked)
+    succeed(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", cwd=unbaked)
+    assert files(unbaked) - before == set()
+
+
+def test_it_trains(unbaked: Path) -> None:
+    succeed(sys.executable, "runs/prepare.py", cwd=unbaked)
+    succeed(sys.executable, "runs/train.py", "training.epochs=1", cwd=unbaked)
+    assert len(list(unbaked.glob("data/runs/default/*/run.json"))) == 1
