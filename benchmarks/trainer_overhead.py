@@ -151,7 +151,7 @@ def main() -> None:
     torch.set_num_threads(1)
     logging.disable(logging.NOTSET)
     for title, data, make, epochs in (
-        ("digits, MLP 64-64-10, batch 64", digits_data(), mlp, 60),
+        ("digits, MLP 64-64-10, batch 64", digits_data(), mlp, 300),
         ("synthetic 3x32x32, CNN, batch 64", image_data(), cnn, 2),
     ):
         config = settings(epochs)

@@ -46,6 +46,7 @@ class Task:
 
     def __call__(self, composed: DictConfig) -> None:
         try:
+            _check_choices()
             self.task(typed(self.schema, composed))
         except Exception as error:
             if HydraConfig.get().mode == RunMode.RUN:
@@ -67,10 +68,22 @@ def sentence(error: BaseException) -> str | None:
         if key and "Could not override" in str(error):
             return f"{key}: nothing reads this key{nearest(key, _known_keys())}"
         return f"{key + ': ' if key else ''}{' '.join(str(error).split())}"
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}; make room there, or choose another place"
+    if "Config group override must be" in str(error):
+        groups = [word for word in sys.argv[1:] if (ROOT / "config" / word.partition("=")[0]).is_dir()]
+        return f"{' '.join(groups)}: takes the name of a file in config/; see --help"
     frames = traceback.extract_tb(error.__traceback__)
     raised_in = Path(frames[-1].filename) if frames else Path()
-    own = raised_in.is_relative_to(ROOT) or raised_in.is_relative_to(Path(hydra.__file__).parent)
+    own = raised_in.is_relative_to(ROOT) and "site-packages" not in raised_in.parts
     return str(error) if isinstance(error, ValueError) and own else None
+
+
+def _check_choices() -> None:
+    for group, choice in HydraConfig.get().runtime.choices.items():
+        if not isinstance(choice, str | None) and group != "experiment":
+            names = ",".join(choice)
+            raise ValueError(f"{group}: takes one choice; to sweep over them, use --multirun {group}={names}")
 
 
 def rerun_command() -> str:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from modules.launching import main  # noqa: E402
-from modules.tasks import EvaluateConfig, evaluate  # noqa: E402
+from modules.launching import main
+from modules.tasks import EvaluateConfig, evaluate
 
 if __name__ == "__main__":
     main("evaluate", EvaluateConfig, evaluate)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from modules.data.prepare import PrepareConfig, prepare  # noqa: E402
-from modules.launching import main  # noqa: E402
+from modules.data.prepare import PrepareConfig, prepare
+from modules.launching import main
 
 if __name__ == "__main__":
     main("prepare", PrepareConfig, prepare)

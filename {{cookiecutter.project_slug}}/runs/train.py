@@ -5,9 +5,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from modules.launching import main  # noqa: E402
-from modules.tasks import train  # noqa: E402
-from modules.utils.config import TrainConfig  # noqa: E402
+from modules.launching import main
+from modules.tasks import train
+from modules.utils.config import TrainConfig
 
 if __name__ == "__main__":
     main("train", TrainConfig, train)

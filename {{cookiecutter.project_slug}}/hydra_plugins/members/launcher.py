@@ -3,67 +3,72 @@ workers run, so that nothing is interleaved."""
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.singleton import Singleton
-from hydra.core.utils import JobReturn, JobStatus
+from hydra.core.utils import JobStatus, run_job, setup_globals
 from hydra_plugins.hydra_joblib_launcher.joblib_launcher import JoblibLauncher
+from omegaconf import DictConfig
 
 
 class MemberLauncher(JoblibLauncher):
-    """hydra-joblib-launcher, with progress, and with members whose failure is an answer: what `launch` returns holds
-    None for a member that finished and a sentence for one that failed."""
+    """hydra-joblib-launcher for configurations that are composed already, where a failure is an answer."""
 
-    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+    def launch_members(self, configs: Sequence[DictConfig]) -> list[str | None]:
+        """For each member None if it finished, else a sentence. `n_jobs` 1: in this process, one after the other."""
         from joblib import Parallel, delayed
 
-        given = (self.hydra_context, self.config, self.task_function, Singleton.get_state())
+        run = delayed(_run)
+        given = (self.hydra_context, self.task_function, Singleton.get_state())
         parallel = Parallel(n_jobs=self.joblib["n_jobs"], backend="loky", batch_size=1, return_as="generator_unordered")
-        jobs = (delayed(_run)(number, overrides, *given) for number, overrides in enumerate(job_overrides))
-        returns: dict[int, JobReturn] = {}
-        with _progress(len(job_overrides)) as say:
-            for number, seconds, ended in parallel(jobs):
-                returns[number] = ended
-                say(" ".join(job_overrides[number]), seconds, ended.return_value)
-        return [returns[number] for number in range(len(job_overrides))]
+        errors: list[str | None] = [None] * len(configs)
+        with _progress(len(configs)) as say:
+            for number, seconds, error in parallel(run(n, config, *given) for n, config in enumerate(configs)):
+                errors[number] = error
+                say(" ".join(configs[number].hydra.overrides.task), seconds, error)
+        return errors
 
 
-def _run(number: int, overrides: Sequence[str], *given: Any) -> tuple[int, float, JobReturn]:
-    """One member, in a worker. Exceptions that cannot be pickled would end the sweep: only their sentence travels."""
-    from hydra_plugins.hydra_joblib_launcher._core import execute_job
+def _run(number: int, config: DictConfig, context: Any, task: Any, state: Any) -> tuple[int, float, str | None]:
+    """One member, in a worker. Of an exception only a sentence travels: one that cannot be pickled ends the sweep."""
     from modules.launching import sentence
 
-    hydra_context, config, task_function, state = given
     started = time.monotonic()
-    ended = execute_job(number, overrides, hydra_context, config, task_function, state)
-    error = ended._return_value if ended.status == JobStatus.FAILED else None
-    outcome = None if error is None else sentence(error) or f"{type(error).__name__}: {error}"
-    return number, time.monotonic() - started, JobReturn(status=JobStatus.COMPLETED, _return_value=outcome)
+    setup_globals()
+    Singleton.set_state(state)
+    HydraConfig.instance().set_config(config)
+    ended = run_job(task, config, "hydra.sweep.dir", "hydra.sweep.subdir", hydra_context=context)
+    error = None
+    if ended.status == JobStatus.FAILED:
+        error = sentence(ended._return_value) or f"{type(ended._return_value).__name__}: {ended._return_value}"
+    return number, time.monotonic() - started, error
 
 
 @contextmanager
-def _progress(total: int) -> Iterator[Any]:
-    """Yields a function to call once for each member that has ended."""
-    from rich import get_console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    from modules.training.progress import duration
+def _progress(total: int) -> Iterator[Callable[[str, float, str | None], None]]:
+    """Yields what to call for each member that has ended: prints a line, and moves a bar where there is a terminal."""
+    from modules.training.progress import duration, live_bar
 
     started, ended, failed = time.monotonic(), 0, 0
-    columns = (TextColumn("sweep"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"))
-    bar = Progress(*columns, console=get_console(), transient=True, disable=not sys.stdout.isatty())
-    task = bar.add_task("sweep", total=total, note="")
+    bar = live_bar("sweep", total) if sys.stdout.isatty() else None
 
     def say(member: str, seconds: float, error: str | None) -> None:
         nonlocal ended, failed
         ended, failed = ended + 1, failed + (error is not None)
         left = (time.monotonic() - started) / ended * (total - ended)
-        note = f"{failed} failed, {duration(left)} left"
         how = f"failed: {error}" if error else f"finished in {duration(seconds)}"
-        bar.update(task, completed=ended, note=note)
-        bar.console.print(f"[{ended}/{total}, {note}] {member}: {how}", markup=False, highlight=False, soft_wrap=True)
+        line = f"[{ended}/{total}, {failed} failed, {duration(left)} left] {member}: {how}"
+        if bar:
+            bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+            bar.update(bar.task_ids[0], completed=ended, note=f"{failed} failed")
+        else:
+            print(line, flush=True)
 
-    with bar:
+    try:
         yield say
+    finally:
+        if bar:
+            bar.stop()

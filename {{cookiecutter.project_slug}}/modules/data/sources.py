@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from modules.data.splits import Split, stratified_split
+from modules.data.splits import Split, stable_random, stratified_split
 
 
 class DataSet:
@@ -106,7 +106,7 @@ class Synthetic(DataSet):
         """`noise`: standard deviation, where that of the images is 1. `datasets_dir` is not read."""
         if examples < 1 or classes < 2 or len(input_shape) != 3 or min(input_shape) < 1:
             raise ValueError("data: needs examples >= 1, classes >= 2 and an input_shape of three sizes >= 1")
-        random = np.random.RandomState(generation_seed)  # the one generator whose stream numpy promises never to change
+        random = stable_random("generation_seed", generation_seed)
         images = random.standard_normal((classes, *input_shape))
         targets = np.arange(examples) % classes
         inputs = (images[targets] + noise * random.standard_normal((examples, *input_shape))).astype(np.float32)

@@ -30,9 +30,9 @@ class Split:
 
 def stratified_split(targets: np.ndarray, seed: int, validation_fraction: float, test_fraction: float) -> Split:
     """Gives each part its fraction of every class. ValueError where a class is too small for one example in each."""
-    if not (0 < validation_fraction and 0 < test_fraction and validation_fraction + test_fraction < 1):
+    if not (validation_fraction > 0 and test_fraction > 0 and validation_fraction + test_fraction < 1):
         raise ValueError("data: validation_fraction and test_fraction must be above 0 and their sum below 1")
-    random = np.random.RandomState(seed)  # the one generator whose stream numpy promises never to change
+    random = stable_random("split_seed", seed)
     parts: dict[str, list[np.ndarray]] = {"train": [], "validation": [], "test": []}
     for label in np.unique(targets):
         indices = random.permutation(np.flatnonzero(targets == label))
@@ -43,3 +43,10 @@ def stratified_split(targets: np.ndarray, seed: int, validation_fraction: float,
         for name, cut in zip(("validation", "test", "train"), cuts, strict=True):
             parts[name].append(cut)
     return Split(**{name: np.sort(np.concatenate(cuts)) for name, cuts in parts.items()})
+
+
+def stable_random(key: str, seed: int) -> np.random.RandomState:
+    """The one generator whose stream numpy promises never to change. ValueError: not a seed."""
+    if not 0 <= seed < 2**32:
+        raise ValueError(f"data.{key}: must be at least 0 and below 2**32, not {seed}")
+    return np.random.RandomState(seed)

@@ -38,7 +38,9 @@ class ConvNet(nn.Module):
         if min(height, width) < 4:
             raise ValueError(f"data: images of {height} x {width} pixels are too small for this model; it needs 4 x 4")
         if min(channels, hidden_layers, hidden_width) < 1 or not 0 <= dropout < 1:
-            raise ValueError("model: channels, hidden_layers, hidden_width must be at least 1, dropout at least 0, below 1")
+            raise ValueError(
+                "model: channels, hidden_layers, hidden_width must be at least 1, dropout at least 0, below 1"
+            )
         layers: list[nn.Module] = []
         for entering, leaving in ((depth, channels), (channels, 2 * channels)):
             layers += [nn.Conv2d(entering, leaving, kernel_size=3, padding=1)]

@@ -1,5 +1,6 @@
 """Metrics with exact sums over examples: never a mean of batch means, whatever the size of the last batch."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -44,7 +45,8 @@ class ExampleMeans:
 
 class RunningMeans:
     """Means over equal batches since the last row. Values stay on the device until somebody asks; they are then summed
-    one after the other in double precision, so that when they are read does not change a bit of the sum."""
+    one after the other in double precision, so that when they are read does not change a bit of the sum. ValueError,
+    from whatever reads, where the loss was not a finite number."""
 
     def __init__(self, state: Mapping[str, list[float]] | None = None) -> None:
         self._sums = {name: list(value) for name, value in (state or {}).items()}  # name: [sum, batches]
@@ -77,6 +79,8 @@ class RunningMeans:
                 values = values.sum(1, dtype=torch.double) / values.shape[1]
             for value in values.tolist():
                 total[0] += value
+            if name == "loss" and not math.isfinite(total[0]):
+                raise ValueError(f"training: the loss became {total[0]}; lower optimizer.lr or set training.clip_norm")
             total[1] += len(tensors)
         self._unread = {}
 

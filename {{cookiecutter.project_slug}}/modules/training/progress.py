@@ -46,7 +46,7 @@ class Progress:
         self.started = time.monotonic()
         self.training_s = 0.0  # fetching and updating, of this launch
         self.steps = 0  # of this launch
-        self._bar = _live_bar(total_steps) if _on_terminal(log) else None
+        self._bar = live_bar("training", total_steps) if _on_terminal(log) else None
         self._reset()
 
     def count(self, fetch_s: float, update_s: float) -> None:
@@ -68,7 +68,7 @@ class Progress:
             f"fetch {1000 * self._fetch_s / steps:.2f} ms, update {1000 * self._update_s / steps:.2f} ms"
         )
         if self._bar:
-            self._bar.update(self._bar.task_ids[0], completed=step, loss=loss)
+            self._bar.update(self._bar.task_ids[0], completed=step, note=f"loss {loss:.4f}")
         self._reset()
         return {"step": step, "epoch": epoch, "loss": loss, "examples_per_s": rate, "seconds_left": left}
 
@@ -96,12 +96,13 @@ def _on_terminal(log: logging.Logger) -> bool:
     return sys.stdout.isatty() and any(isinstance(handler, _Terminal) for handler in log.handlers)
 
 
-def _live_bar(total_steps: int) -> Any:
+def live_bar(title: str, total: int) -> Any:
+    """A started bar of rich; `bar.update(bar.task_ids[0], completed=..., note=...)` moves it."""
     from rich import get_console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TextColumn("loss {task.fields[loss]:.4f}"))
+    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"))
     bar = Progress(*columns, TimeRemainingColumn(), console=get_console(), transient=True)
-    bar.add_task("training", total=total_steps, loss=float("nan"))
+    bar.add_task(title, total=total, note="")
     bar.start()
     return bar

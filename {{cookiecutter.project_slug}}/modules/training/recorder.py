@@ -3,8 +3,7 @@
 import logging
 import sys
 import time
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -12,6 +11,8 @@ import torch
 from modules.training.checkpoint import load_checkpoint, save_checkpoint
 from modules.training.progress import Progress
 from modules.training.trackers import Tracker
+from modules.utils.build import build
+from modules.utils.config import SystemConfig
 from modules.utils.run_folder import MetricsFile, RunFolder
 
 STATE_S = 5.0  # state.json is written no more often than this; status.py calls a run dead after 60 s of silence
@@ -21,23 +22,11 @@ REPORT_S = 20.0  # a slow run speaks at least this often, whatever system.log_ev
 class Recorder:
     """Writes into one run folder, whose lock the caller holds."""
 
-    def __init__(
-        self,
-        folder: RunFolder,
-        log: logging.Logger,
-        make_tracker: Callable[[Path, int], Tracker | None],
-        *,
-        run_id: str,
-        log_every_steps: int,
-        checkpoint_minutes: float,
-    ) -> None:
-        """`make_tracker`: of the folder and the step from which the run goes on."""
+    def __init__(self, folder: RunFolder, log: logging.Logger, run_id: str, system: SystemConfig) -> None:
         self.folder = folder
         self.log = log
-        self._make_tracker = make_tracker
         self._run_id = run_id
-        self._log_every_steps = log_every_steps
-        self._checkpoint_s = 60 * checkpoint_minutes
+        self._system = system
         self._earlier = {"wall_s": 0.0, "cpu_s": 0.0, "training_s": 0.0, "examples": 0}  # of earlier launches
         self._cpu_at_start = time.process_time()
         self._started = self._saved = self._reported = time.monotonic()
@@ -52,7 +41,11 @@ class Recorder:
             self._earlier = saved["costs"]
             _warn_of_other_bits(self.log, saved["bits"])
         self._metrics = MetricsFile(self.folder.path / "metrics.csv", saved["history_position"] if saved else 0)
-        self._tracker = self._make_tracker(self.folder.path, saved["step"] if saved else 0)
+        self._tracker = None
+        if self._system.tracker:
+            first_step = saved["step"] if saved else 0
+            given = {"folder": self.folder.path, "first_step": first_step}
+            self._tracker = build("system.tracker", self._system.tracker, Tracker, **given)
         self.progress = Progress(self.log, total_steps, examples_per_step)
         if saved:
             self.log.info(f"resumed at step {saved['step']}/{total_steps}")
@@ -68,7 +61,7 @@ class Recorder:
         self.log.info(f"step {row['step']:.0f} | " + " | ".join(shown))
 
     def report_due(self, step: int) -> bool:
-        return step % self._log_every_steps == 0 or time.monotonic() - self._reported > REPORT_S
+        return step % self._system.log_every_steps == 0 or time.monotonic() - self._reported > REPORT_S
 
     def report(self, step: int, total_steps: int, epoch: float, loss: float) -> None:
         now = self._reported = time.monotonic()
@@ -78,7 +71,7 @@ class Recorder:
             self.folder.write_state("running", total_steps=total_steps, log="train.log", **state)
 
     def save_due(self) -> bool:
-        return time.monotonic() - self._saved >= self._checkpoint_s
+        return time.monotonic() - self._saved >= 60 * self._system.checkpoint_minutes
 
     def save(self, state: Mapping[str, Any], best: Mapping[str, Any] | None) -> None:
         """best.pt, if `best` is new, before the checkpoint that counts on it; the rows before both."""

@@ -23,7 +23,7 @@ from modules.training.metrics import Evaluation, ExampleMeans, RunningMeans
 from modules.training.recorder import Recorder
 from modules.training.schedule import learning_rate_scale
 from modules.utils.config import TrainingConfig, nearest
-from modules.utils.randomness import seed_step
+from modules.utils.randomness import set_seed, step_seeds
 
 Batch = dict[str, Tensor]
 RANK = 0
@@ -76,6 +76,8 @@ class Trainer(ABC):
         precision = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(config.precision)
         self._autocast = torch.autocast(device.type, precision) if precision else contextlib.nullcontext()
         self._scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
+        if config.batch_size == 1 and any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in network.modules()):
+            raise ValueError("training.batch_size: batch normalisation needs batches of at least 2")
         self._check_monitor()
 
     @abstractmethod
@@ -92,11 +94,14 @@ class Trainer(ABC):
     def train(self, recorder: Recorder) -> None:
         """Trains to the end of the budget, or goes on from where `recorder` left off."""
         saved = recorder.begin(self.device, self.total_steps, self.config.batch_size * self.config.accumulation)
-        if saved:
-            self._load(saved)
-        while not self._done:
-            self._train_epoch(recorder)
-        self._save(recorder)
+        try:
+            if saved:
+                self._load(saved)
+            while not self._done:
+                self._train_epoch(recorder)
+            self._save(recorder)
+        finally:
+            recorder.close()
 
     def evaluate(self, batches: Iterable[Batch], folder: Path | None = None) -> Evaluation:
         """Metrics over all examples of `batches`, by the averaged weights where there are any."""
@@ -133,8 +138,10 @@ class Trainer(ABC):
         epoch, first = divmod(self.steps, self.steps_per_epoch)
         n = self.config.accumulation
         batches = self.data.shuffled(epoch, self.config.batch_size, first * n, self.steps_per_epoch * n)
+        seeds = step_seeds(self.seed, RANK, epoch, self.steps_per_epoch)
         while not self._done and self.steps < (epoch + 1) * self.steps_per_epoch:
-            recorder.progress.count(*self._update(batches, epoch))
+            set_seed(seeds[self.steps % self.steps_per_epoch], self.device)
+            recorder.progress.count(*self._update(batches))
             self.steps += 1
             if recorder.report_due(self.steps):  # waits for the device, as an evaluation does
                 recorder.report(self.steps, self.total_steps, self._epoch, self._means.latest("loss"))
@@ -143,13 +150,12 @@ class Trainer(ABC):
             if recorder.save_due():
                 self._save(recorder)
 
-    def _update(self, batches: Iterator[Batch], epoch: int) -> tuple[float, float]:
+    def _update(self, batches: Iterator[Batch]) -> tuple[float, float]:
         """One step of the optimizer; returns the seconds of fetching and of updating."""
         config, fetch_s, started = self.config, 0.0, time.perf_counter()
         scale = learning_rate_scale(config.schedule, self.steps, config.warmup_steps, self.total_steps)
         for group, rate in zip(self.optimizer.param_groups, self._base_rates, strict=True):
             group["lr"] = rate * scale * self._plateau_scale
-        seed_step(self.device, "step", self.seed, RANK, epoch, self.steps)
         for _ in range(config.accumulation):
             before = time.perf_counter()
             batch = next(batches)
@@ -237,5 +243,7 @@ def steps_per_epoch(examples: int, config: TrainingConfig) -> int:
         )
     total = config.steps or (config.epochs or 0) * steps
     if config.warmup_steps >= total:
-        raise ValueError(f"training.warmup_steps: must be below the {total} steps of the run, not {config.warmup_steps}")
+        raise ValueError(
+            f"training.warmup_steps: must be below the {total} steps of the run, not {config.warmup_steps}"
+        )
     return steps

@@ -6,8 +6,9 @@ whose signature is their contract (see build.py).
 
 import difflib
 import math
+import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, TypeVar, cast
 
 from omegaconf import DictConfig, OmegaConf
@@ -96,13 +97,21 @@ def flatten(node: Any, prefix: str = "") -> dict[str, Any]:
 def _sentence(error: OmegaConfBaseException, schema: type) -> str:
     key = error.full_key or ""
     if isinstance(error, ConfigKeyError):
-        known = flatten(OmegaConf.to_container(OmegaConf.structured(schema)))
-        return f"{key}: nothing reads this key{nearest(key, known)}"
+        return f"{key}: nothing reads this key{nearest(key, _keys(schema)) or '; remove it'}"
     if isinstance(error, MissingMandatoryValue):
         return f"{key}: has no value; set it on the command line or in a file of config/"
     if isinstance(error, ValidationError):
         return f"{key}: {str(error).splitlines()[0].rstrip('.')}; correct the value"
     return f"{key}: {str(error).splitlines()[0]}"
+
+
+def _keys(schema: type, prefix: str = "") -> list[str]:
+    nested = {
+        f.name: _keys(f.type, f"{prefix}{f.name}.")
+        for f in fields(schema)
+        if isinstance(f.type, type) and is_dataclass(f.type)
+    }
+    return [key for f in fields(schema) for key in nested.get(f.name, [prefix + f.name])]
 
 
 _CHOICES = {
@@ -149,8 +158,11 @@ def _check_values(config: TrainConfig) -> None:
             raise ValueError(f"{key}: must be above 0 and below 1, not {values[key]}")
     for key in _POSITIVE:
         value = values.get(key)
-        if value is not None and (isinstance(value, str | bool) or not value > 0):
+        if value is not None and not (type(value) in (int, float) and value > 0):
             raise ValueError(f"{key}: must be a number above 0, not {value}")
+    cores = os.cpu_count() or 1
+    if config.system.threads is not None and config.system.threads > cores:
+        raise ValueError(f"system.threads: must be at most {cores}, the cores of this machine")
     for one, other in _EITHER_OR:
         if (values[f"training.{one}"] is None) == (values[f"training.{other}"] is None):
             raise ValueError(f"training.{one}: set either this or training.{other}, and the other one to null")

@@ -89,6 +89,16 @@ def _git_bytes(*arguments: str, env: dict[str, str] | None = None) -> bytes:
     return subprocess.run(["git", *arguments], cwd=ROOT, env=env, capture_output=True, check=True).stdout
 
 
+def gpu_driver() -> str | None:
+    """The version of the NVIDIA driver, where Linux tells it."""
+    try:
+        first = Path("/proc/driver/nvidia/version").read_text(encoding="utf-8").splitlines()[0]
+    except (OSError, IndexError):
+        return None
+    version = re.search(r"\d+\.\d+(\.\d+)?", first)
+    return version and version[0]
+
+
 def _cpu_name() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()

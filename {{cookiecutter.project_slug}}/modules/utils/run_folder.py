@@ -62,7 +62,9 @@ class MetricsFile:
     def __init__(self, path: Path, position: int) -> None:
         """`position`: bytes to keep, 0 to begin anew. ValueError if the file is shorter."""
         if position and (not path.exists() or path.stat().st_size < position):
-            raise ValueError(f"{path}: rows that the checkpoint counts on are missing; remove the run folder to restart")
+            raise ValueError(
+                f"{path}: rows that the checkpoint counts on are missing; remove the run folder to restart"
+            )
         self._file = path.open("r+b" if position else "w+b")
         self._file.truncate(position)
         self._columns = next(csv.reader([self._file.readline().decode()]), [])

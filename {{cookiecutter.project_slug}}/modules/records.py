@@ -1,0 +1,131 @@
+"""What a run folder says of its run besides what the trainer writes: configuration, provenance, state, run.json."""
+
+import datetime
+import logging
+import os
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from modules.data.sources import DataSet
+from modules.launching import rerun_command, save_hydra_snapshot
+from modules.training.recorder import peak_memory_mb
+from modules.training.trainer import Trainer
+from modules.utils import provenance
+from modules.utils.config import TrainConfig
+from modules.utils.identity import differences, run_id
+from modules.utils.run_folder import RunFolder, atomic_file, read_json, write_json
+
+
+def record_start(folder: RunFolder, config: TrainConfig, data: DataSet, log: logging.Logger) -> None:
+    """config.yaml, split.npz, .hydra/ and one more entry of provenance.json. ValueError where the folder holds another
+    configuration or was trained on other data."""
+    saved = read_config(folder.path)
+    if saved and (keys := differences(saved, asdict(config))):
+        raise ValueError(f"{folder.path}: holds a run with another {', '.join(keys)}; remove or rename that folder")
+    launches = read_json(folder.path / "provenance.json") or []
+    if launches and launches[-1]["data_fingerprint"] != data.fingerprint:
+        raise ValueError(f"{folder.path}: began on other data ({launches[-1]['data_fingerprint']}); remove that folder")
+    record = provenance.launch_record(rerun_command(), now()) | {"threads": torch.get_num_threads()} | _gpu()
+    record |= {"data_fingerprint": data.fingerprint, "diff": None}
+    if launches and launches[-1]["code_id"] != record["code_id"]:
+        log.warning("warning: this run goes on with other code than it began with")
+    if diff := provenance.code_diff():
+        record["diff"] = f"code-{record['code_id']}.diff"
+        with atomic_file(folder.path / record["diff"]) as file:
+            file.write(diff)
+    with atomic_file(folder.path / "config.yaml") as file:
+        file.write(yaml.safe_dump(asdict(config), sort_keys=False, allow_unicode=True).encode())
+    with atomic_file(folder.path / "split.npz") as file:
+        file.write(data.split.to_bytes())
+    save_hydra_snapshot(folder.path / ".hydra")
+    write_json(folder.path / "provenance.json", [*launches, record])
+
+
+@contextmanager
+def state_kept(folder: RunFolder, log: logging.Logger) -> Iterator[None]:
+    """Leaves in state.json how the run ended, and the traceback of a failure in train.log."""
+    folder.write_state("running", started=time.time(), reason=None, job=os.environ.get("SLURM_JOB_ID"))
+    try:
+        yield
+    except KeyboardInterrupt:
+        folder.write_state("interrupted", reason="Ctrl-C")
+        log.info("interrupted; the same command resumes this run")
+        raise
+    except Exception as error:
+        folder.write_state("failed", reason=f"{type(error).__name__}: {error}".splitlines()[0])
+        record = log.makeRecord("run", logging.ERROR, "", 0, traceback.format_exc(), (), None)
+        log.handlers[0].emit(record)  # the file; the terminal gets it from launching.py
+        raise
+    folder.write_state("finished", reason=None)
+
+
+def result(folder: RunFolder, config: TrainConfig, data: DataSet, trainer: Trainer, costs: dict[str, float]) -> Any:
+    """The content of run.json."""
+    assert trainer.best is not None
+    assert trainer.last is not None
+    return {
+        "format": 1,
+        "run_id": run_id(config),
+        "name": folder.path.name,
+        "study": config.study,
+        "status": "finished",
+        "finished": now(),
+        "config": asdict(config),
+        "monitor": {"metric": config.training.monitor, "direction": config.training.direction},
+        "best": {name: trainer.best[name] for name in ("step", "epoch", "metrics")},
+        "last": {name: trainer.last[name] for name in ("step", "epoch", "metrics")},
+        "confusion_matrix": trainer.best["confusion_matrix"],
+        "stopped_early": trainer.stopped_early,
+        "cost": _cost(trainer, costs),
+        "data": _about_data(config, data),
+        "seeds": {"training": config.seed, "split": config.data.get("split_seed")},
+        "launches": read_json(folder.path / "provenance.json"),
+    }
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """config.yaml of a run folder, {} where there is none."""
+    path = folder / "config.yaml"
+    return yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def now() -> str:
+    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+
+
+def _cost(trainer: Trainer, costs: dict[str, float]) -> dict[str, float | int | None]:
+    on_gpu = trainer.device.type == "cuda"
+    return {
+        "wall_s": costs["wall_s"],
+        "cpu_s": costs["cpu_s"],
+        "gpu_s": costs["wall_s"] if on_gpu else 0.0,
+        "examples_per_s": costs["examples"] / costs["training_s"] if costs["training_s"] else None,
+        "peak_memory_mb": peak_memory_mb(),
+        "peak_gpu_memory_mb": torch.cuda.max_memory_allocated() / 2**20 if on_gpu else None,
+        "parameters": sum(p.numel() for p in trainer.bare.parameters()),
+    }
+
+
+def _about_data(config: TrainConfig, data: DataSet) -> dict[str, Any]:
+    return {
+        "name": config.data["name"],
+        "fingerprint": data.fingerprint,
+        "split_fingerprint": data.split.fingerprint(),
+        "examples": {part: len(getattr(data.split, part)) for part in ("train", "validation", "test")},
+        "input_shape": list(data.input_shape),
+        "classes": data.classes,
+    }
+
+
+def _gpu() -> dict[str, str | None]:
+    if not torch.cuda.is_available():
+        return {"gpu": None, "cuda": None, "driver": None}
+    return {"gpu": torch.cuda.get_device_name(), "cuda": torch.version.cuda, "driver": provenance.gpu_driver()}

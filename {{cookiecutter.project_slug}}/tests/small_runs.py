@@ -1,0 +1,126 @@
+"""Small real runs, composed as runs/train.py composes them, and trained in this process or in one that can be killed."""
+
+import csv
+import multiprocessing
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import hydra
+import torch
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor
+
+from modules.tasks import make_trainer, train
+from modules.training.trainer import Trainer
+from modules.utils.build import build
+from modules.utils.config import TrainConfig, typed
+from modules.utils.identity import run_name
+
+ROOT = Path(__file__).resolve().parents[1]
+CPU = torch.device("cpu")
+# 100 images of 4 x 4 pixels in 4 classes, of which 60 are for training: 7 steps of 8 in an epoch, and 4 left out.
+SMALL = (
+    *("data=synthetic", "data.examples=100", "data.classes=4", "data.input_shape=[1,4,4]"),
+    *("model.channels=2", "model.hidden_width=8", "training.batch_size=8", "training.epochs=2"),
+    *("system.device=cpu", "system.threads=1"),
+)
+SMALL_LINEAR = (*SMALL[:4], "model=linear", *SMALL[6:], "optimizer=sgd", "optimizer.momentum=0")
+DIGITS = ("data=digits", *SMALL[4:])
+
+
+def compose(*overrides: str, config_dir: Path | None = None) -> DictConfig:
+    """What `python runs/train.py <overrides> [--config-dir ...]` composes, Hydra's own part included."""
+    path = [f"hydra.searchpath=[{config_dir.as_uri()}]"] if config_dir else []
+    with hydra.initialize_config_dir(str(ROOT / "config"), version_base="1.3"):
+        return hydra.compose("train", [*path, *overrides], return_hydra_config=True)
+
+
+def checked(composed: DictConfig) -> TrainConfig:
+    """The part of it that the task is called with."""
+    return typed(TrainConfig, OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"]))
+
+
+def train_composed(composed: DictConfig) -> Path:
+    """Trains, resumes or leaves alone, as runs/train.py would in this process; returns the run's folder."""
+    config = checked(composed)
+    HydraConfig.instance().set_config(composed)
+    train(config)
+    return Path(config.system.runs_dir) / config.study / run_name(config)
+
+
+def train_small(runs_dir: Path, *overrides: str, base: tuple[str, ...] = SMALL, config_dir: Path | None = None) -> Path:
+    return train_composed(compose(*base, f"system.runs_dir={runs_dir}", *overrides, config_dir=config_dir))
+
+
+@contextmanager
+def process_of(runs_dir: Path, *overrides: str) -> Iterator[BaseProcess]:
+    """The same in a process of its own, forked, where that is possible, from one that has imported torch and done
+    nothing else. A test may kill it; at the latest it is killed at the end."""
+    context = multiprocessing.get_context("spawn" if sys.platform == "win32" else "forkserver")
+    context.set_forkserver_preload(["torch._dynamo", "torch.optim", "torch.utils.data", "small_runs"])
+    composed = compose(*SMALL, f"system.runs_dir={runs_dir}", *overrides)
+    process = context.Process(target=_train_in_process, args=(composed,))
+    process.start()
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.join()
+
+
+def small_trainer(*overrides: str, base: tuple[str, ...] = SMALL) -> Trainer:
+    """What a run trains with, before its first step."""
+    config = checked(compose(*base, *overrides))
+    return make_trainer(config, build("data", config.data, datasets_dir=""), CPU)
+
+
+def rows(folder: Path) -> list[dict[str, float]]:
+    """metrics.csv, an empty field as NaN."""
+    with (folder / "metrics.csv").open(encoding="utf-8", newline="") as file:
+        return [{name: float(value or "nan") for name, value in row.items()} for row in csv.DictReader(file)]
+
+
+def column(folder: Path, name: str) -> list[float]:
+    return [row[name] for row in rows(folder)]
+
+
+def checkpoint(folder: Path, name: str = "last") -> dict[str, Any]:
+    return torch.load(folder / "checkpoints" / f"{name}.pt", weights_only=True)
+
+
+def weights(folder: Path) -> dict[str, Tensor]:
+    """The trained ones, of the last checkpoint."""
+    return checkpoint(folder)["network"]
+
+
+def same_bits(one: Any, other: Any) -> bool:
+    """Whether two nested values of tensors and plain values are equal in every bit; NaN equals NaN."""
+    if isinstance(one, dict):
+        return list(one) == list(other) and all(same_bits(one[key], other[key]) for key in one)
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(same_bits, one, other))
+    if isinstance(one, Tensor):
+        return one.dtype == other.dtype and one.shape == other.shape and _bytes(one) == _bytes(other)
+    return repr(one) == repr(other)
+
+
+def run_command(*words: str, cwd: Path = ROOT) -> "subprocess.CompletedProcess[str]":
+    """python <words>, as a user types it in the project's folder."""
+    return subprocess.run(
+        [sys.executable, *words], cwd=cwd, capture_output=True, text=True, encoding="utf-8", check=False
+    )
+
+
+def _train_in_process(composed: DictConfig) -> None:
+    multiprocessing.set_start_method(None, force=True)  # loader workers start as they do under runs/train.py
+    train_composed(composed)
+
+
+def _bytes(tensor: Tensor) -> bytes:
+    return tensor.contiguous().numpy().tobytes()

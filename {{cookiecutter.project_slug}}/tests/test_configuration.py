@@ -1,0 +1,267 @@
+"""Every file of config/ is sound, and a mistake is answered in one sentence before anything is created."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import hydra
+import pytest
+import torch
+import yaml
+from small_runs import DIGITS, ROOT, checked, compose, run_command, train_small
+
+from modules.data.prepare import PrepareConfig
+from modules.launching import sentence
+from modules.reporting.report import ReportConfig
+from modules.reporting.status import StatusConfig
+from modules.tasks import EvaluateConfig
+from modules.utils.build import locate
+from modules.utils.config import TrainConfig, typed
+
+CONFIG = ROOT / "config"
+DEFAULTS = {
+    next(iter(entry)) for entry in yaml.safe_load((CONFIG / "train.yaml").read_text())["defaults"] if entry != "_self_"
+}
+SCHEMAS = {"train": TrainConfig, "evaluate": EvaluateConfig, "prepare": PrepareConfig}
+SCHEMAS |= {"report": ReportConfig, "status": StatusConfig}
+
+
+def choices() -> Iterator[tuple[str, str]]:
+    """(group, choice) of every file in a folder of config/, but a person's own."""
+    for path in sorted(CONFIG.glob("*/**/*.yaml")):
+        group = path.parent.relative_to(CONFIG).as_posix()
+        if group != "local":
+            yield group, path.stem
+
+
+def override(group: str, choice: str) -> str:
+    in_defaults = group in DEFAULTS or f"override {group}" in DEFAULTS
+    return f"{group}={choice}" if in_defaults else f"+{group}={choice}"
+
+
+@pytest.mark.parametrize(("group", "choice"), list(choices()))
+def test_every_choice_of_every_group_composes_and_passes_the_schema(group: str, choice: str) -> None:
+    composed = compose(override(group, choice))
+    checked(composed)
+    if group in ("model", "data", "optimizer"):
+        assert composed[group].name == choice  # the label under which its runs are reported
+    for key, values in (composed.hydra.sweeper.params or {}).items():
+        for value in values.split(","):
+            checked(compose(override(group, choice), f"{key}={value}"))
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in CONFIG.glob("*.yaml") if path.stem != "tool"))
+def test_the_configuration_of_every_entry_point_passes_its_schema(name: str) -> None:
+    assert (ROOT / "runs" / f"{name}.py").exists()
+    with hydra.initialize_config_dir(str(CONFIG), version_base="1.3"):
+        assert isinstance(typed(SCHEMAS[name], hydra.compose(name)), SCHEMAS[name])
+
+
+def test_every_experiment_opens_with_its_command_and_what_to_expect() -> None:
+    for path in (CONFIG / "experiment").glob("*.yaml"):
+        text = path.read_text(encoding="utf-8")
+        assert text.startswith("# @package _global_\n")
+        assert f"# python runs/train.py +experiment={path.stem}" in text
+        assert "# Expected:" in text
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        *(
+            "os.system",
+            "builtins.eval",
+            "subprocess.Popen",
+            "torch.load",
+            "torch.hub.load",
+            "joblib.load",
+            "shutil.copy",
+        ),
+        *("modules.tasks.os.system", "modules.utils.provenance.subprocess.Popen", "modules.data.sources.Path"),
+        *(
+            "modules.utils.config.typed",
+            "torch.optim.torch.load",
+            "torch.nn.Module.load_state_dict",
+            "torch.nn.init.ones_",
+        ),
+        *("torch.nn.functional.pad", "torch.optim.", "modules.", "modules..x", "", "net2", "torch.optim.Adamm"),
+    ],
+)
+def test_a_target_that_is_no_class_of_the_project_or_of_torch_is_refused(target: str) -> None:
+    with pytest.raises(
+        ValueError, match=r"^model\._target_: .*; (it must begin|correct)|^model\._target_: .*not allowed"
+    ):
+        locate("model", target)
+
+
+MISTAKES: list[tuple[str, str]] = [
+    # unknown keys and choices
+    ("training.batch_sise=3", 'training.batch_sise: nothing reads this key; did you mean "training.batch_size"?'),
+    ("batchsize=3", "batchsize: nothing reads this key"),
+    ("modle=net2", 'modle: nothing reads this key; did you mean "model"?'),
+    ("++new=1", "new: nothing reads this key"),
+    ("+training.epoch=1", 'training.epoch: nothing reads this key; did you mean "training.epochs"?'),
+    ("+model.hidden=3", 'model.hidden: ConvNet has no such setting; did you mean "hidden_layers"?'),
+    ("+data.example=3", 'data.example: Synthetic has no such setting; did you mean "examples"?'),
+    ("+optimizer.weight_dekay=1", 'optimizer.weight_dekay: AdamW has no such setting; did you mean "weight_decay"?'),
+    ("model=nett2", 'model: there is no "nett2", there is linear, net2, net5, net7, net_bn; did you mean "net2"?'),
+    ("data=digit", 'did you mean "digits"?'),
+    ("optimizer=adam", 'did you mean "adamw"?'),
+    ("tracker=tensorbord", 'did you mean "tensorboard"?'),
+    ("+launcher=jolib", 'launcher: there is no "jolib"'),
+    ("+launcher=jolib", 'did you mean "joblib"?'),
+    ("+experiment=sweep_model", 'did you mean "sweep_models"?'),
+    # types
+    ("training.batch_size=abc", "training.batch_size: "),
+    ("training.batch_size=32.5", "training.batch_size: "),
+    ("training.batch_size=", "training.batch_size: "),
+    ("training.batch_size=null", "training.batch_size: "),
+    ("training.batch_size=[1,2]", "training.batch_size: "),
+    ("training=3", "training"),
+    ("training.clip_norm=abc", "training.clip_norm: "),
+    ("training.compile=maybe", "training.compile: "),
+    ("seed=abc", "seed: "),
+    ("seed=1.5", "seed: "),
+    ("model.channels=1.5", "model.channels: "),
+    ("model.dropout=abc", "model.dropout: "),
+    ("data.in_memory=maybe", "data.in_memory: "),
+    ("data.input_shape=8", "data.input_shape: "),
+    ("optimizer.lr=abc", "optimizer.lr: must be a number above 0, not abc"),
+    ("optimizer.lr=true", "optimizer.lr: must be a number above 0, not True"),
+    ("optimizer.lr=null", "optimizer.lr: "),
+    # ranges
+    ("seed=-1", "seed: must be at least 0, not -1"),
+    ("training.batch_size=0", "training.batch_size: must be at least 1, not 0"),
+    ("training.batch_size=-5", "training.batch_size: must be at least 1, not -5"),
+    ("training.evaluation_batch_size=0", "training.evaluation_batch_size: must be at least 1, not 0"),
+    ("training.accumulation=0", "training.accumulation: must be at least 1, not 0"),
+    ("training.epochs=0", "training.epochs: must be at least 1, not 0"),
+    ("training.warmup_steps=-1", "training.warmup_steps: must be at least 0, not -1"),
+    ("training.warmup_steps=14", "training.warmup_steps: must be below the 14 steps of the run, not 14"),
+    ("training.early_stopping=0", "training.early_stopping: must be at least 1, not 0"),
+    ("training.evaluate_every_epochs=0", "training.evaluate_every_epochs: must be at least 1, not 0"),
+    ("training.plateau_patience=0", "training.plateau_patience: must be at least 1, not 0"),
+    ("training.plateau_factor=1.5", "training.plateau_factor: must be above 0 and below 1, not 1.5"),
+    ("training.ema_decay=1", "training.ema_decay: must be above 0 and below 1, not 1.0"),
+    ("training.clip_norm=0", "training.clip_norm: must be a number above 0, not 0.0"),
+    ("optimizer.lr=0", "optimizer.lr: must be a number above 0, not 0"),
+    ("optimizer.lr=-1e-3", "optimizer.lr: must be a number above 0, not -0.001"),
+    ("optimizer.lr=nan", "optimizer.lr: nan is not a finite number"),
+    ("optimizer.lr=inf", "optimizer.lr: inf is not a finite number"),
+    ("optimizer.lr=1e400", "optimizer.lr: inf is not a finite number"),
+    ("optimizer.weight_decay=nan", "optimizer.weight_decay: nan is not a finite number"),
+    ("model.hidden_layers=-1", "model: channels, hidden_layers, hidden_width must be at least 1"),
+    ("model.dropout=1", "dropout at least 0, below 1"),
+    ("data.input_shape=[1,3,8]", "data: images of 3 x 8 pixels are too small for this model; it needs 4 x 4"),
+    ("data.input_shape=[8,8]", "data: needs examples >= 1, classes >= 2 and an input_shape of three sizes >= 1"),
+    ("data.examples=0", "data: needs examples >= 1"),
+    ("data.examples=10", "data: class 0 has 3 examples, too few for every part of the split"),
+    ("data.max_shift=-1", "data.max_shift: must be at least 0 pixels, not -1"),
+    ("data.test_fraction=0.9", "data: validation_fraction and test_fraction must be above 0 and their sum below 1"),
+    ("system.loader_workers=-1", "system.loader_workers: must be at least 0, not -1"),
+    ("system.log_every_steps=0", "system.log_every_steps: must be at least 1, not 0"),
+    ("system.checkpoint_minutes=-1", "system.checkpoint_minutes: must be at least 0, not -1"),
+    ("training.precision=fp8", 'training.precision: "fp8" is none of fp32, bf16, fp16'),
+    (
+        "training.schedule=cosin",
+        'training.schedule: "cosin" is none of constant, cosine, plateau; did you mean "cosine"?',
+    ),
+    ("training.direction=up", 'training.direction: "up" is none of max, min'),
+    ("system.device=gpu", 'system.device: "gpu" is none of auto, cpu, cuda'),
+    ("study=a/b", 'study: "a/b" cannot name a folder'),
+    ("study='..'", 'study: ".." cannot name a folder'),
+    ("study=''", 'study: "" cannot name a folder'),
+    # combinations
+    ("training.steps=5", "training.epochs: set either this or training.steps, and the other one to null"),
+    ("training.epochs=null", "training.epochs: set either this or training.steps, and the other one to null"),
+    (
+        "training.evaluate_every_steps=5",
+        "training.evaluate_every_epochs: set either this or training.evaluate_every_steps",
+    ),
+    ("training.batch_size=61", "training.batch_size: 60 training examples do not fill one step of 61 x 1"),
+    ("training.accumulation=8", "training.batch_size: 60 training examples do not fill one step of 8 x 8"),
+    (
+        "training.monitor=validation/acuracy",
+        'training.monitor: "validation/acuracy" is none of the metrics validation/loss',
+    ),
+    ("training.monitor=validation/acuracy", 'did you mean "validation/accuracy"?'),
+    # missing values
+    ("seed=???", "seed: has no value"),
+    ("model.channels=???", "model.channels: has no value"),
+    ("optimizer.lr=${missing.key}", "optimizer.lr: "),
+    ("optimizer.lr=${missing.key}", "missing.key"),
+    # what cannot be read
+    ("=3", "=3: cannot be read as key=value"),
+    ("seed", "seed: cannot be read as key=value"),
+    ("seed=[1", "seed=[1: cannot be read as key=value"),
+    ("model._target_=os.system", 'model._target_: "os.system" is not allowed'),
+]
+
+
+def refusal(runs_dir: Path, *overrides: str, **how: Any) -> str:
+    """The sentence that is printed instead of training; nothing has been created."""
+    with pytest.raises(Exception) as caught:  # noqa: PT011  (the test is that there is a sentence for it)
+        train_small(runs_dir, *overrides, **how)
+    answer = sentence(caught.value)
+    assert answer is not None, f"a traceback: {caught.value!r}"
+    assert len(answer.splitlines()) == 1
+    assert not runs_dir.exists()
+    return answer
+
+
+@pytest.mark.parametrize(("override", "answer"), MISTAKES)
+def test_a_mistake_is_answered_in_one_sentence_and_leaves_nothing(override: str, answer: str, runs_dir: Path) -> None:
+    assert answer in refusal(runs_dir, override)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_asked_for_must_be_there(runs_dir: Path) -> None:
+    answer = refusal(runs_dir, "system.device=cuda")
+    assert answer == f"system.device: no GPU visible (torch {torch.__version__}); use cpu or auto"
+
+
+def test_a_misspelt_key_inside_an_experiment_file_is_named(runs_dir: Path, tmp_path: Path) -> None:
+    (tmp_path / "config" / "experiment").mkdir(parents=True)
+    experiment = tmp_path / "config" / "experiment" / "mine.yaml"
+    experiment.write_text("# @package _global_\ntraining: {epoch: 3}\n", encoding="utf-8")
+    answer = refusal(runs_dir, "+experiment=mine", config_dir=tmp_path / "config")
+    assert answer == 'training.epoch: nothing reads this key; did you mean "training.epochs"?'
+
+
+def test_missing_data_are_answered_with_the_command_that_prepares_them(runs_dir: Path, tmp_path: Path) -> None:
+    answer = refusal(runs_dir, f"system.datasets_dir={tmp_path}", base=DIGITS)
+    path = tmp_path / "digits" / "dataset.json"
+    assert answer == f"{path}: the data set is missing; run: python runs/prepare.py datasets=[digits]"
+
+
+@pytest.mark.parametrize("name", ["inputs.npy", "targets.npy", "dataset.json"])
+@pytest.mark.parametrize("damage", ["changed", "truncated", "empty", "removed"])
+def test_data_that_are_not_those_that_were_prepared_are_named(
+    runs_dir: Path, tmp_path: Path, datasets: Path, name: str, damage: str
+) -> None:
+    shutil.copytree(datasets, tmp_path / "datasets")
+    file = tmp_path / "datasets" / "digits" / name
+    content = file.read_bytes()
+    if damage == "removed":
+        file.unlink()
+    else:
+        changed = content[:-40] + bytes([content[-40] ^ 1]) + content[-39:]
+        file.write_bytes({"changed": changed, "truncated": content[:-40], "empty": b""}[damage])
+    answer = refusal(runs_dir, f"system.datasets_dir={tmp_path / 'datasets'}", base=DIGITS)
+    assert str(file.parent) in answer
+    assert answer.endswith("run: python runs/prepare.py datasets=[digits]")
+
+
+def test_the_command_prints_one_line_and_ends_with_status_1(tmp_path: Path) -> None:
+    commands = {
+        "modle=net2": 'error: modle: nothing reads this key; did you mean "model"?\n',
+        "training.batch_size=100000": (
+            "error: training.batch_size: 1200 training examples do not fill one step of 100000 x 1 "
+            "(batch_size x accumulation); lower one of them\n"
+        ),
+    }
+    for override, answer in commands.items():
+        result = run_command("runs/train.py", "data=synthetic", f"system.runs_dir={tmp_path / 'runs'}", override)
+        assert (result.returncode, result.stdout, result.stderr) == (1, "", answer)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,169 @@
+"""A run can be killed at any moment: the same command goes on, and ends with the same bits."""
+
+import json
+import random
+import socket
+import time
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from small_runs import checkpoint, process_of, same_bits, train_small
+
+# Everything that a checkpoint has to carry: momentum, dropout, augmentation, batch statistics, averaged weights, a
+# falling learning rate; evaluations that are no whole number of epochs.
+EVERYTHING = (
+    *("model=net_bn", "model.dropout=0.3", "data.max_shift=1", "training.ema_decay=0.9", "training.clip_norm=0.5"),
+    *("training.schedule=plateau", "training.plateau_patience=1", "training.accumulation=2", "training.batch_size=4"),
+    *("training.epochs=null", "training.steps=60", "training.warmup_steps=3"),
+    *("training.evaluate_every_epochs=null", "training.evaluate_every_steps=4", "system.log_every_steps=10"),
+)
+
+
+def uninterrupted(runs_dir: Path, *overrides: str) -> tuple[Path, float]:
+    """The run's folder, and the seconds it took from the start of its process."""
+    started = time.monotonic()
+    with process_of(runs_dir, *EVERYTHING, *overrides) as process:
+        process.join()
+    assert process.exitcode == 0
+    (folder,) = runs_dir.glob("default/*")
+    return folder, time.monotonic() - started
+
+
+def killed_and_resumed(runs_dir: Path, chance: random.Random, longest_s: float) -> tuple[Path, int]:
+    """Starts the run and kills it after a random time, until it ends by itself; returns its folder and how often it
+    was killed."""
+    kills = 0
+    while True:
+        minutes = chance.choice((0, 0.0005, 0.002))
+        with process_of(runs_dir, *EVERYTHING, f"system.checkpoint_minutes={minutes}") as process:
+            process.join(timeout=chance.uniform(0, longest_s))
+        if process.exitcode == 0:
+            (folder,) = runs_dir.glob("default/*")
+            return folder, kills
+        assert process.exitcode != 1, f"{runs_dir}: failed after {kills} kills"
+        kills += 1
+        longest_s *= 1.1  # so that this ends on a machine that has become slow meanwhile
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    """Weights, everything else in the checkpoints but the seconds spent, rows, and results."""
+    for name in ("last", "best"):
+        saved, again = checkpoint(one, name), checkpoint(other, name)
+        assert saved.keys() == again.keys()
+        assert [key for key in saved if key != "costs" and not same_bits(saved[key], again[key])] == []
+    assert (one / "metrics.csv").read_bytes() == (other / "metrics.csv").read_bytes()
+    results = [json.loads((folder / "run.json").read_bytes()) for folder in (one, other)]
+    for key in ("run_id", "best", "last", "confusion_matrix", "stopped_early", "data"):
+        assert repr(results[0][key]) == repr(results[1][key])
+
+
+def test_a_run_killed_at_random_moments_equals_an_uninterrupted_run(tmp_path: Path) -> None:
+    folder, _ = uninterrupted(tmp_path / "once")
+    same, seconds = uninterrupted(tmp_path / "twice")
+    assert_same_run(folder, same)
+    chance, kills = random.Random(0), 0
+    while kills < 5:
+        resumed, more = killed_and_resumed(tmp_path / str(kills), chance, seconds)
+        assert_same_run(folder, resumed)
+        kills += more
+
+
+def test_resuming_with_other_workers_and_another_cadence_changes_no_bit(tmp_path: Path) -> None:
+    from_disk = (*EVERYTHING, "data.in_memory=false", "training.steps=20")
+    folder = train_small(tmp_path / "once", *from_disk)
+    with process_of(tmp_path / "runs", *from_disk, "system.checkpoint_minutes=0", "system.loader_workers=2") as process:
+        wait_for_checkpoint(tmp_path / "runs", process)
+    resumed = train_small(tmp_path / "runs", *from_disk)
+    assert "resumed at step" in (resumed / "train.log").read_text(encoding="utf-8")
+    assert_same_run(folder, resumed)
+
+
+def test_a_finished_run_is_left_alone(runs_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = train_small(runs_dir)
+    before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in folder.rglob("*") if path.is_file()}
+    capsys.readouterr()
+    assert train_small(runs_dir) == folder
+    assert {
+        path: (path.stat().st_mtime_ns, path.read_bytes()) for path in folder.rglob("*") if path.is_file()
+    } == before
+    assert capsys.readouterr().out == f"{folder}: finished already; nothing to do\n"
+
+
+def unfinished(runs_dir: Path) -> Path:
+    """A run that has its last checkpoint but not its result."""
+    folder = train_small(runs_dir)
+    (folder / "run.json").unlink()
+    return folder
+
+
+def test_a_folder_that_holds_another_configuration_is_refused_naming_the_keys(runs_dir: Path) -> None:
+    folder = unfinished(runs_dir)
+    config = yaml.safe_load((folder / "config.yaml").read_bytes())
+    config["optimizer"]["lr"] *= 2
+    config["model"]["channels"] += 1
+    config["system"]["log_every_steps"] += 1
+    (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"holds a run with another model\.channels, optimizer\.lr; remove or rename"):
+        train_small(runs_dir)
+
+
+def test_a_row_that_was_torn_by_a_kill_is_cut_off(runs_dir: Path) -> None:
+    folder = unfinished(runs_dir)
+    whole = (folder / "metrics.csv").read_bytes()
+    (folder / "metrics.csv").write_bytes(whole + b"21,3.0,0.0")
+    train_small(runs_dir)
+    assert (folder / "metrics.csv").read_bytes() == whole
+
+
+def test_rows_that_have_been_removed_are_missed(runs_dir: Path) -> None:
+    folder = unfinished(runs_dir)
+    (folder / "metrics.csv").write_bytes((folder / "metrics.csv").read_bytes()[:-1])
+    with pytest.raises(ValueError, match=r"metrics\.csv: rows that the checkpoint counts on are missing"):
+        train_small(runs_dir)
+
+
+@pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 torn", b"no checkpoint"])
+def test_a_damaged_checkpoint_is_named(runs_dir: Path, damage: bytes) -> None:
+    folder = unfinished(runs_dir)
+    (folder / "checkpoints" / "last.pt").write_bytes(damage)
+    with pytest.raises(ValueError, match=r"last\.pt: the checkpoint is damaged"):
+        train_small(runs_dir)
+
+
+def test_a_checkpoint_of_another_version_is_refused(runs_dir: Path) -> None:
+    folder = unfinished(runs_dir)
+    torch.save(checkpoint(folder) | {"format": 2}, folder / "checkpoints" / "last.pt")
+    with pytest.raises(ValueError, match=r"last\.pt: not a checkpoint of this version"):
+        train_small(runs_dir)
+
+
+def test_a_second_process_on_a_live_run_is_refused_and_a_dead_one_is_taken_over(runs_dir: Path) -> None:
+    slow = ("data.in_memory=false", "training.epochs=10000", "system.checkpoint_minutes=0")
+    with process_of(runs_dir, *slow) as process:
+        folder = wait_for_checkpoint(runs_dir, process)
+        holder = f"process {process.pid} on {socket.gethostname()}"
+        with pytest.raises(ValueError, match=f"{holder} is writing this run; wait for it or stop it"):
+            train_small(runs_dir, *slow)
+        assert process.is_alive()
+        assert read_state(folder)["pid"] == process.pid
+    assert read_state(folder)["status"] == "running"  # killed: it could not say so
+    with process_of(runs_dir, *slow) as other:
+        while read_state(folder)["pid"] != other.pid:
+            assert other.is_alive()
+            time.sleep(0.01)
+
+
+def wait_for_checkpoint(runs_dir: Path, process: BaseProcess) -> Path:
+    """The folder of the run, once there is something to go on from."""
+    while not (checkpoints := list(runs_dir.glob("default/*/checkpoints/last.pt"))):
+        assert process.is_alive()
+        time.sleep(0.001)
+    return checkpoints[0].parents[1]
+
+
+def read_state(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "state.json").read_bytes())

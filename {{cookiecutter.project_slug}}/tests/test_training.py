@@ -1,0 +1,325 @@
+"""What training promises: budgets, schedules, accumulation, clipping, averages, and metrics that are exact."""
+
+import contextlib
+import json
+import logging
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, recall_score
+from small_runs import CPU, SMALL_LINEAR, checkpoint, column, rows, same_bits, small_trainer, train_small, weights
+from torch import Tensor, nn
+
+from modules.training.classification import ClassificationTrainer
+from modules.training.metrics import ExampleMeans
+from modules.training.recorder import Recorder
+from modules.training.trainer import Batch, Trainer
+from modules.utils.run_folder import RunFolder
+
+EVERY_STEP = ("training.evaluate_every_epochs=null", "training.evaluate_every_steps=1")
+STANDSTILL = ("optimizer=sgd", "optimizer.lr=1e-30")  # no evaluation is better than the first
+
+
+def steps(number: int) -> tuple[str, str]:
+    return ("training.epochs=null", f"training.steps={number}")
+
+
+def result(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "run.json").read_bytes())
+
+
+# ---- learning
+
+
+@pytest.mark.parametrize("model", ["linear", "net2", "net_bn"])
+def test_one_batch_is_learned_by_heart(runs_dir: Path, model: str) -> None:
+    base = (*SMALL_LINEAR[:4], f"model={model}", "training.batch_size=60", "system.device=cpu", "system.threads=1")
+    folder = train_small(runs_dir, *steps(100), "training.evaluate_every_epochs=100", "optimizer.lr=0.03", base=base)
+    trainer = small_trainer(base=base)
+    trainer.load_weights(weights(folder))
+    learned = trainer.evaluate(trainer.data.in_order(60)).metrics
+    assert learned["loss"] < 0.02
+    assert learned["accuracy"] == 1
+
+
+def test_two_runs_of_one_setting_are_equal_and_other_seeds_differ(tmp_path: Path) -> None:
+    def trained(number: int, seed: int) -> dict[str, Tensor]:
+        return weights(train_small(tmp_path / str(number), f"seed={seed}", "model.dropout=0.5", "data.max_shift=1"))
+
+    first = trained(1, seed=0)
+    torch.rand(5)
+    assert same_bits(first, trained(2, seed=0))
+    assert not same_bits(first, trained(3, seed=1))
+
+
+def test_four_batches_of_two_train_as_one_batch_of_eight(runs_dir: Path) -> None:
+    whole = train_small(runs_dir, *EVERY_STEP)
+    parts = train_small(runs_dir, "training.batch_size=2", "training.accumulation=4", *EVERY_STEP)
+    for name, weight in weights(whole).items():
+        torch.testing.assert_close(weights(parts)[name], weight, rtol=1e-4, atol=1e-6)
+    for one, other in zip(rows(whole), rows(parts), strict=True):
+        assert one.keys() == other.keys()
+        assert other["train/loss"] == pytest.approx(one["train/loss"], rel=1e-5)
+        assert other["train/accuracy"] == one["train/accuracy"]
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_trains_in_half_and_keeps_its_weights_in_full(runs_dir: Path, precision: str) -> None:
+    lines = ("training.epochs=10", f"training.precision={precision}", "optimizer.lr=0.02")
+    folder = train_small(runs_dir, *lines)
+    loss = column(folder, "train/loss")
+    assert loss[-1] < 0.8 * loss[0]
+    assert all(weight.dtype == torch.float32 for weight in weights(folder).values())
+    assert bool(checkpoint(folder)["scaler"]) == (precision == "fp16")
+    assert not same_bits(weights(folder), weights(train_small(runs_dir, *lines, "training.precision=fp32")))
+
+
+# ---- budget and evaluation
+
+
+def test_a_budget_in_steps_ends_there_with_an_evaluation(runs_dir: Path) -> None:
+    every = ("training.evaluate_every_epochs=null", "training.evaluate_every_steps=4")
+    folder = train_small(runs_dir, *steps(10), *every)
+    assert column(folder, "step") == [4, 8, 10]
+    assert column(folder, "epoch") == [4 / 7, 8 / 7, 10 / 7]
+    assert checkpoint(folder)["step"] == 10
+
+
+def test_a_budget_in_epochs_leaves_out_what_does_not_fill_a_step(runs_dir: Path) -> None:
+    folder = train_small(runs_dir, "training.epochs=5", "training.evaluate_every_epochs=2")
+    assert column(folder, "step") == [14, 28, 35]
+    assert column(folder, "epoch") == [2, 4, 5]
+
+
+def test_evaluating_more_often_changes_no_weight(runs_dir: Path) -> None:
+    assert same_bits(weights(train_small(runs_dir)), weights(train_small(runs_dir, *EVERY_STEP)))
+
+
+@pytest.mark.parametrize(("metric", "direction"), [("loss", "min"), ("accuracy", "max"), ("macro_f1", "max")])
+def test_best_is_the_first_best_row_and_best_pt_holds_its_weights(runs_dir: Path, metric: str, direction: str) -> None:
+    monitor = (f"training.monitor=validation/{metric}", f"training.direction={direction}")
+    folder = train_small(runs_dir, "training.epochs=12", "optimizer.lr=0.03", *monitor)
+    values = column(folder, f"validation/{metric}")
+    best, run = (min if direction == "min" else max)(values), result(folder)
+    row = rows(folder)[values.index(best)]
+    assert run["monitor"] == {"metric": f"validation/{metric}", "direction": direction}
+    assert repr({**run["best"]["metrics"]}) == repr(
+        {name: type(run["best"]["metrics"][name])(row[name]) for name in row}
+    )
+    assert run["best"]["step"] == row["step"] == checkpoint(folder, "best")["step"]
+    trainer = small_trainer()
+    trainer.load_weights(checkpoint(folder, "best")["network"])
+    again = trainer.evaluate(trainer.validation.in_order(512))
+    assert {f"validation/{name}": value for name, value in again.metrics.items()}.items() <= run["best"][
+        "metrics"
+    ].items()
+    assert again.confusion_matrix == run["confusion_matrix"]
+
+
+def test_early_stopping_stops_and_says_so(runs_dir: Path) -> None:
+    folder = train_small(runs_dir, "training.epochs=20", "training.early_stopping=3", *STANDSTILL)
+    assert column(folder, "epoch") == [1, 2, 3, 4]
+    assert result(folder)["stopped_early"] is True
+    assert "stopped early" in (folder / "train.log").read_text(encoding="utf-8")
+    assert result(train_small(runs_dir, "training.early_stopping=3", *STANDSTILL))["stopped_early"] is False
+
+
+# ---- learning rate
+
+
+def rates(runs_dir: Path, *overrides: str) -> list[float]:
+    """The learning rate of each step, as a part of the optimizer's."""
+    folder = train_small(runs_dir, *EVERY_STEP, *overrides)
+    return [rate / result(folder)["config"]["optimizer"]["lr"] for rate in column(folder, "learning_rate")]
+
+
+def test_a_constant_learning_rate_is_warmed_up_in_a_line(runs_dir: Path) -> None:
+    assert rates(runs_dir, *steps(6), "training.warmup_steps=3") == pytest.approx([1 / 4, 2 / 4, 3 / 4, 1, 1, 1])
+
+
+def test_a_cosine_falls_from_the_warm_up_to_nothing(runs_dir: Path) -> None:
+    cosine = [(1 + math.cos(math.pi * step / 8)) / 2 for step in range(8)]
+    expected = pytest.approx([1 / 3, 2 / 3, *cosine])
+    assert rates(runs_dir, *steps(10), "training.warmup_steps=2", "training.schedule=cosine") == expected
+
+
+def test_a_plateau_lowers_the_learning_rate_after_so_many_evaluations_without_a_new_best(runs_dir: Path) -> None:
+    plateau = ("training.schedule=plateau", "training.plateau_patience=2", "training.plateau_factor=0.1")
+    expected = pytest.approx([1, 1, 1, 0.1, 0.1, 0.01, 0.01, 0.001])
+    assert rates(runs_dir, *steps(8), *plateau, *STANDSTILL) == expected
+
+
+def test_every_group_of_parameters_keeps_its_own_rate(tmp_path: Path) -> None:
+    trainer = small_trainer("training.warmup_steps=13")
+    extra = nn.Parameter(torch.zeros(1))
+    trainer.optimizer.add_param_group({"params": [extra], "lr": 5.0})
+    again = ClassificationTrainer(**parts_of(trainer))
+    train_in(tmp_path, again)
+    assert [group["lr"] for group in again.optimizer.param_groups] == pytest.approx([0.003, 5.0])
+    assert column(tmp_path, "learning_rate") == pytest.approx([0.003 * 7 / 14, 0.003])
+
+
+# ---- gradients and averages
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_clipping_bounds_the_gradient_and_logs_its_norm_before(runs_dir: Path, precision: str) -> None:
+    unit = ("optimizer.lr=1", *steps(1), f"training.precision={precision}")
+    before = small_trainer(base=SMALL_LINEAR).bare.state_dict()
+
+    def moved(folder: Path) -> float:
+        return math.sqrt(sum((weights(folder)[name] - before[name]).square().sum().item() for name in before))
+
+    free = moved(train_small(runs_dir, *unit, "training.clip_norm=1000", base=SMALL_LINEAR))
+    folder = train_small(runs_dir, *unit, "training.clip_norm=0.01", base=SMALL_LINEAR)
+    assert moved(folder) == pytest.approx(0.01, rel=1e-3)
+    assert column(folder, "train/gradient_norm") == [pytest.approx(free, rel=1e-3)]
+    assert free > 0.1
+
+
+def test_the_norm_of_the_gradient_is_no_column_without_clipping(runs_dir: Path) -> None:
+    assert "train/gradient_norm" not in rows(train_small(runs_dir))[0]
+
+
+def test_averaged_weights_follow_their_formula_and_are_what_is_evaluated_and_kept(runs_dir: Path) -> None:
+    by_step = [weights(train_small(runs_dir, *steps(n), base=SMALL_LINEAR)) for n in (1, 2, 3)]
+    folder = train_small(runs_dir, *steps(3), "training.ema_decay=0.8", base=SMALL_LINEAR)
+    best = checkpoint(folder, "best")["network"]
+    for name, first in by_step[0].items():
+        average = first  # it begins with the weights after the first step
+        for step in by_step[1:]:
+            average = 0.8 * average + 0.2 * step[name]
+        torch.testing.assert_close(best[name], average)
+    assert same_bits(weights(folder), by_step[2])
+    trainer = small_trainer(base=SMALL_LINEAR)
+    trainer.load_weights(best)
+    evaluated = trainer.evaluate(trainer.validation.in_order(512)).metrics["loss"]
+    assert evaluated == result(folder)["last"]["metrics"]["validation/loss"]
+
+
+# ---- metrics
+
+
+def test_metrics_are_exact_sums_over_examples_whatever_the_size_of_the_last_batch() -> None:
+    trainer = small_trainer()
+    whole = trainer.evaluate(trainer.data.in_order(60))
+    for batch_size in (7, 8, 59, 1):
+        parts = trainer.evaluate(trainer.data.in_order(batch_size))
+        assert parts.confusion_matrix == whole.confusion_matrix
+        assert {**parts.metrics, "loss": 0} == {**whole.metrics, "loss": 0}
+        assert parts.metrics["loss"] == pytest.approx(whole.metrics["loss"], rel=1e-6)
+
+
+def test_metrics_are_those_of_scikit_learn(runs_dir: Path) -> None:
+    folder = train_small(runs_dir, "training.epochs=10")
+    trainer = small_trainer()
+    trainer.load_weights(weights(folder))
+    (batch,) = trainer.validation.in_order(512)
+    with torch.inference_mode():
+        trainer.bare.eval()
+        logits = trainer.bare(batch["input"])
+    true, predicted = batch["target"].numpy(), logits.argmax(1).numpy()
+    last = {name.removeprefix("validation/"): value for name, value in result(folder)["last"]["metrics"].items()}
+    assert trainer.evaluate([batch]).confusion_matrix == confusion_matrix(true, predicted).tolist()
+    assert last["loss"] == pytest.approx(nn.functional.cross_entropy(logits, batch["target"]).item(), rel=1e-6)
+    assert last["accuracy"] == pytest.approx(accuracy_score(true, predicted), rel=1e-12)
+    assert last["macro_f1"] == pytest.approx(f1_score(true, predicted, average="macro", zero_division=0), rel=1e-12)
+    per_class = [last[f"accuracy_class_{k}"] for k in range(4)]
+    assert per_class == pytest.approx(recall_score(true, predicted, average=None).tolist(), rel=1e-12)
+
+
+def test_the_training_metrics_of_a_row_are_means_over_all_steps_since_the_last_row(runs_dir: Path) -> None:
+    every = rows(train_small(runs_dir, *EVERY_STEP))
+    for epoch, row in enumerate(rows(train_small(runs_dir))):
+        for name in ("train/loss", "train/accuracy"):
+            assert row[name] == pytest.approx(np.mean([r[name] for r in every[7 * epoch : 7 * epoch + 7]]), rel=1e-12)
+
+
+# ---- a task of one's own
+
+
+class RegressionTrainer(Trainer):
+    """Finds the brightness of an image: one method is all that a task needs; `visualise` may be filled."""
+
+    def step(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        error = self.network(batch["input"])[:, 0] - batch["input"].mean((1, 2, 3))
+        return error.square().mean(), {"mae": error.abs()}
+
+    def visualise(self, batch: Batch, folder: Path) -> None:
+        assert torch.is_inference_mode_enabled()
+        with (folder / "seen.txt").open("a") as file:
+            file.write(f"{len(batch['input'])} ")
+
+
+def test_a_task_is_one_method_and_may_draw_in_each_evaluation(tmp_path: Path) -> None:
+    base = (*SMALL_LINEAR, "optimizer.lr=0.03", "training.epochs=3", "training.evaluation_batch_size=12")
+    parts = parts_of(small_trainer(base=base))
+    monitor = {"monitor": "validation/mae", "direction": "min"}
+    trainer = RegressionTrainer(**parts | {"config": replace(parts["config"], **monitor)})
+    train_in(tmp_path, trainer)
+    mae = column(tmp_path, "validation/mae")
+    assert mae[-1] < mae[0]
+    assert (tmp_path / "seen.txt").read_text() == "12 12 12 "
+    (batch,) = trainer.validation.in_order(512)
+    with torch.inference_mode():
+        error = trainer.bare(batch["input"])[:, 0] - batch["input"].mean((1, 2, 3))
+    assert mae[-1] == pytest.approx(error.abs().mean().item(), rel=1e-6)
+
+
+def parts_of(trainer: Trainer) -> dict[str, Any]:
+    """What a trainer is made of, for another one."""
+    parts = {"network": trainer.bare, "training": trainer.data, "seed": 0, "device": CPU}
+    return parts | {name: getattr(trainer, name) for name in ("optimizer", "validation", "config")}
+
+
+def train_in(folder: Path, trainer: Trainer) -> None:
+    log = logging.getLogger("test")
+    recorder = Recorder(RunFolder(folder), log, lambda *_: None, run_id="", log_every_steps=5, checkpoint_minutes=5)
+    with contextlib.closing(recorder):
+        trainer.train(recorder)
+
+
+def test_means_of_uneven_batches_are_weighted_by_their_examples() -> None:
+    means = ExampleMeans()
+    means.add({"scalar": torch.tensor(1.0), "each": torch.tensor([1.0, 2.0, 3.0])}, examples=3)
+    means.add({"scalar": torch.tensor(5.0), "each": torch.tensor([6.0])}, examples=1)
+    assert means.evaluation().metrics == {"scalar": 2.0, "each": 3.0}
+
+
+# ---- views
+
+
+def test_tensorboard_shows_the_rows_of_metrics_csv(runs_dir: Path) -> None:
+    pytest.importorskip("tensorboard", reason="pip install tensorboard")
+    from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+
+    folder = train_small(runs_dir, "tracker=tensorboard")
+    (file,) = (folder / "tensorboard").iterdir()
+    shown = {
+        (event.step, value.tag): value.tensor.float_val[0]
+        for event in EventFileLoader(str(file)).Load()
+        for value in event.summary.value
+    }
+    for row in rows(folder):
+        for name, number in row.items():
+            if not math.isnan(number):
+                assert shown[int(row["step"]), name] == pytest.approx(number, rel=1e-6)
+
+
+def test_the_log_says_how_fast_and_how_long_and_what_fetching_takes(runs_dir: Path) -> None:
+    folder = train_small(runs_dir, "system.log_every_steps=5")
+    log = (folder / "train.log").read_text(encoding="utf-8")
+    assert log.count("examples/s | elapsed") == 2
+    for word in (
+        "step 5/14 | epoch 0.71 | loss ",
+        " | left ",
+        " | fetch ",
+        "update ",
+        "finished: best validation/accuracy",
+    ):
+        assert word in log
