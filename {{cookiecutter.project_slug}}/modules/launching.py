@@ -80,10 +80,11 @@ def sentence(error: BaseException) -> str | None:
 
 
 def _check_choices() -> None:
-    for group, choice in HydraConfig.get().runtime.choices.items():
-        if not isinstance(choice, str | None) and group != "experiment":
-            names = ",".join(choice)
-            raise ValueError(f"{group}: takes one choice; to sweep over them, use --multirun {group}={names}")
+    for override in HydraConfig.get().overrides.task:
+        group, _, choice = override.lstrip("+").partition("=")
+        if choice.startswith("[") and group != "experiment" and (ROOT / "config" / group).is_dir():
+            sweep = f"--multirun {group}={choice.strip('[]')}"
+            raise ValueError(f"{group}: takes one choice, not {choice}; to sweep over them, use {sweep}")
 
 
 def rerun_command() -> str:

@@ -52,7 +52,8 @@ def record_start(folder: RunFolder, config: TrainConfig, data: DataSet, log: log
 @contextmanager
 def state_kept(folder: RunFolder, log: logging.Logger) -> Iterator[None]:
     """Leaves in state.json how the run ended, and the traceback of a failure in train.log."""
-    folder.write_state("running", started=time.time(), reason=None, job=os.environ.get("SLURM_JOB_ID"))
+    job = os.environ.get("SLURM_JOB_ID")
+    folder.write_state("running", started=time.time(), reason=None, job=job, log=folder.log.name)
     try:
         yield
     except KeyboardInterrupt:
@@ -64,7 +65,6 @@ def state_kept(folder: RunFolder, log: logging.Logger) -> Iterator[None]:
         record = log.makeRecord("run", logging.ERROR, "", 0, traceback.format_exc(), (), None)
         log.handlers[0].emit(record)  # the file; the terminal gets it from launching.py
         raise
-    folder.write_state("finished", reason=None)
 
 
 def result(folder: RunFolder, config: TrainConfig, data: DataSet, trainer: Trainer, costs: dict[str, float]) -> Any:

@@ -87,6 +87,7 @@ def _train_in(folder: RunFolder, config: TrainConfig, data: DataSet, trainer: Tr
     if trainer.best is None:
         raise ValueError(f"training.monitor: {config.training.monitor} was never a number; monitor another metric")
     write_json(folder.result, result(folder, config, data, trainer, recorder.costs()))
+    folder.write_state("finished", step=trainer.steps, seconds_left=0.0)
     early = f"stopped early at step {trainer.steps}" if trainer.stopped_early else "finished"
     best = trainer.best["metrics"][config.training.monitor]
     log.info(f"{early}: best {config.training.monitor} {best:.4f} at step {trainer.best['step']}")

@@ -16,9 +16,10 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
-from modules.tasks import make_trainer, train
+from modules.launching import Task
+from modules.parts import make_data, make_trainer
+from modules.tasks import train
 from modules.training.trainer import Trainer
-from modules.utils.build import build
 from modules.utils.config import TrainConfig, typed
 from modules.utils.identity import run_name
 
@@ -42,15 +43,19 @@ def compose(*overrides: str, config_dir: Path | None = None) -> DictConfig:
 
 
 def checked(composed: DictConfig) -> TrainConfig:
-    """The part of it that the task is called with."""
-    return typed(TrainConfig, OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"]))
+    """The part of it that is about the run."""
+    return typed(TrainConfig, _without_hydra(composed))
+
+
+def config_of(*overrides: str) -> TrainConfig:
+    return checked(compose(*overrides))
 
 
 def train_composed(composed: DictConfig) -> Path:
     """Trains, resumes or leaves alone, as runs/train.py would in this process; returns the run's folder."""
-    config = checked(composed)
     HydraConfig.instance().set_config(composed)
-    train(config)
+    Task(TrainConfig, train)(_without_hydra(composed))
+    config = checked(composed)
     return Path(config.system.runs_dir) / config.study / run_name(config)
 
 
@@ -76,8 +81,8 @@ def process_of(runs_dir: Path, *overrides: str) -> Iterator[BaseProcess]:
 
 def small_trainer(*overrides: str, base: tuple[str, ...] = SMALL) -> Trainer:
     """What a run trains with, before its first step."""
-    config = checked(compose(*base, *overrides))
-    return make_trainer(config, build("data", config.data, datasets_dir=""), CPU)
+    config = config_of(*base, *overrides)
+    return make_trainer(config, make_data(config), CPU)
 
 
 def rows(folder: Path) -> list[dict[str, float]]:
@@ -120,6 +125,10 @@ def run_command(*words: str, cwd: Path = ROOT) -> "subprocess.CompletedProcess[s
 def _train_in_process(composed: DictConfig) -> None:
     multiprocessing.set_start_method(None, force=True)  # loader workers start as they do under runs/train.py
     train_composed(composed)
+
+
+def _without_hydra(composed: DictConfig) -> DictConfig:
+    return OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
 
 
 def _bytes(tensor: Tensor) -> bytes:

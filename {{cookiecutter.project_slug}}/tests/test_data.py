@@ -5,13 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from small_runs import CPU, checked, compose, same_bits, train_small, weights
+from small_runs import CPU, config_of, same_bits, train_small, weights
 
 from modules.data.augmentation import random_shift
 from modules.data.batches import Batch, LoaderBatches, TensorBatches
 from modules.data.prepare import PrepareConfig, prepare
 from modules.data.sources import DataSet
 from modules.data.splits import Split, stratified_split
+from modules.parts import make_data
 from modules.utils.build import build
 from modules.utils.randomness import epoch_order, generator, key
 
@@ -22,7 +23,7 @@ def synthetic(**changes: object) -> DataSet:
     options: dict[str, object] = {"examples": 100, "input_shape": [1, 4, 4], "classes": 4, "noise": 1.0}
     options |= {"generation_seed": 0, "in_memory": True, "max_shift": 1, "split_seed": 0}
     options |= {"validation_fraction": 0.2, "test_fraction": 0.2} | changes
-    return build("data", {"_target_": "modules.data.sources.Synthetic", **options}, datasets_dir="")
+    return build("data", {"_target_": "modules.data.sources.Synthetic", **options}, DataSet, datasets_dir="")
 
 
 def in_memory(data: DataSet, seed: int = 0) -> TensorBatches:
@@ -53,8 +54,7 @@ def test_the_split_is_the_same_on_every_machine() -> None:
 
 def test_the_split_depends_on_its_own_seed_and_not_on_the_training_seed() -> None:
     def split_of(*overrides: str) -> str:
-        config = checked(compose("data=synthetic", *overrides))
-        return build("data", config.data, datasets_dir="").split.fingerprint()
+        return make_data(config_of("data=synthetic", *overrides)).split.fingerprint()
 
     assert split_of("seed=0") == split_of("seed=1") != split_of("data.split_seed=1")
 
@@ -202,8 +202,7 @@ def test_wrong_labels_and_numbers_are_refused(change: dict[str, np.ndarray], ans
 
 def test_digits_are_the_same_from_memory_and_from_the_disk(datasets: Path) -> None:
     def digits(in_memory: str) -> DataSet:
-        config = checked(compose("data=digits", f"data.in_memory={in_memory}"))
-        return build("data", config.data, datasets_dir=str(datasets))
+        return make_data(config_of("data=digits", f"data.in_memory={in_memory}", f"system.datasets_dir={datasets}"))
 
     held, mapped = digits("true"), digits("false")
     assert isinstance(mapped.inputs, np.memmap)

@@ -4,39 +4,35 @@ from pathlib import Path
 
 import pytest
 import torch
-from small_runs import ROOT, checked, compose, same_bits, small_trainer
+from small_runs import ROOT, config_of, same_bits, small_trainer
 from torch import Tensor, nn
 
-from modules.data.sources import DataSet
+from modules.parts import make_data
 from modules.utils.build import build
 
 MODELS, DATA = (sorted(path.stem for path in (ROOT / "config" / group).glob("*.yaml")) for group in ("model", "data"))
 
 
+def model_of(name: str, input_shape: tuple[int, ...], classes: int) -> nn.Module:
+    return build("model", config_of(f"model={name}").model, nn.Module, input_shape=input_shape, classes=classes)
+
+
 @pytest.mark.parametrize("data_name", DATA)
 def test_every_model_gives_one_logit_for_each_class(data_name: str, datasets: Path) -> None:
-    config = checked(compose(f"data={data_name}"))
-    data: DataSet = build("data", config.data, datasets_dir=str(datasets))
+    data = make_data(config_of(f"data={data_name}", f"system.datasets_dir={datasets}"))
     images = torch.from_numpy(data.inputs[:3])
     for name in MODELS:
-        model: nn.Module = build(
-            "model", checked(compose(f"model={name}")).model, input_shape=data.input_shape, classes=data.classes
-        )
-        assert model(images).shape == (3, data.classes), name
+        assert model_of(name, data.input_shape, data.classes)(images).shape == (3, data.classes), name
 
 
 def test_a_model_takes_its_shape_from_the_data() -> None:
     for name in MODELS:
-        node = checked(compose(f"model={name}")).model
-        model: nn.Module = build("model", node, input_shape=(3, 10, 13), classes=7)
-        assert model(torch.zeros(2, 3, 10, 13)).shape == (2, 7), name
+        assert model_of(name, (3, 10, 13), 7)(torch.zeros(2, 3, 10, 13)).shape == (2, 7), name
 
 
 @pytest.mark.parametrize(("name", "hidden"), [("net2", 2), ("net5", 5), ("net7", 7), ("net_bn", 2)])
 def test_a_net_has_as_many_hidden_layers_as_its_file_says(name: str, hidden: int) -> None:
-    node = checked(compose(f"model={name}")).model
-    model: nn.Module = build("model", node, input_shape=(1, 8, 8), classes=10)
-    kinds = [type(layer) for layer in model.modules()]
+    kinds = [type(layer) for layer in model_of(name, (1, 8, 8), 10).modules()]
     assert (kinds.count(nn.Conv2d), kinds.count(nn.Linear)) == (2, hidden + 1)
     assert (nn.BatchNorm2d in kinds) == (name == "net_bn")
 

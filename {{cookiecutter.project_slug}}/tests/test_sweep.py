@@ -32,7 +32,9 @@ def test_a_joblib_sweep_runs_every_combination_once(runs_dir: Path) -> None:
     first = run_command("-X", "importtime", *words)
     timed = [line for line in first.stderr.splitlines() if line.startswith("import time:")]
     assert timed
-    assert not [line for line in timed if line.rpartition("|")[2].strip().partition(".")[0] == "torch"]  # only workers do
+    assert not [
+        line for line in timed if line.rpartition("|")[2].strip().partition(".")[0] == "torch"
+    ]  # only workers do
     assert (first.returncode, first.stderr.splitlines()[len(timed) :]) == (0, [])
     assert "4 members: 0 finished already, 0 refused, 4 to run" in first.stdout
     assert [line[:5] for line in first.stdout.splitlines() if line[0] == "["] == ["[1/4,", "[2/4,", "[3/4,", "[4/4,"]
@@ -62,10 +64,18 @@ def test_bad_members_are_named_and_the_others_run_and_what_failed_is_tried_again
     study, data = runs_dir / "mine", tmp_path / "datasets"
     words = (
         *("runs/train.py", "--multirun", "data=synthetic,digits", "training.batch_size=64,0", "training.epochs=1"),
-        *("study=mine", "model=linear", "system.threads=1", f"system.datasets_dir={data}", f"system.runs_dir={runs_dir}"),
+        *(
+            "study=mine",
+            "model=linear",
+            "system.threads=1",
+            f"system.datasets_dir={data}",
+            f"system.runs_dir={runs_dir}",
+        ),
     )
     refused = "training.batch_size: must be at least 1, not 0"
-    missing = f"{data / 'digits' / 'dataset.json'}: the data set is missing; run: python runs/prepare.py datasets=[digits]"
+    missing = (
+        f"{data / 'digits' / 'dataset.json'}: the data set is missing; run: python runs/prepare.py datasets=[digits]"
+    )
     expected = [("synthetic", 64, None), ("synthetic", 0, refused), ("digits", 64, missing), ("digits", 0, refused)]
 
     first = run_command(*words)

@@ -1,6 +1,5 @@
 """What training promises: budgets, schedules, accumulation, clipping, averages, and metrics that are exact."""
 
-import contextlib
 import json
 import logging
 import math
@@ -12,7 +11,18 @@ import numpy as np
 import pytest
 import torch
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, recall_score
-from small_runs import CPU, SMALL_LINEAR, checkpoint, column, rows, same_bits, small_trainer, train_small, weights
+from small_runs import (
+    CPU,
+    SMALL_LINEAR,
+    checkpoint,
+    column,
+    config_of,
+    rows,
+    same_bits,
+    small_trainer,
+    train_small,
+    weights,
+)
 from torch import Tensor, nn
 
 from modules.training.classification import ClassificationTrainer
@@ -278,10 +288,7 @@ def parts_of(trainer: Trainer) -> dict[str, Any]:
 
 
 def train_in(folder: Path, trainer: Trainer) -> None:
-    log = logging.getLogger("test")
-    recorder = Recorder(RunFolder(folder), log, lambda *_: None, run_id="", log_every_steps=5, checkpoint_minutes=5)
-    with contextlib.closing(recorder):
-        trainer.train(recorder)
+    trainer.train(Recorder(RunFolder(folder), logging.getLogger("test"), "an id", config_of(*SMALL_LINEAR).system))
 
 
 def test_means_of_uneven_batches_are_weighted_by_their_examples() -> None:

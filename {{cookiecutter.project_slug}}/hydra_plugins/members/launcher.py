@@ -28,7 +28,8 @@ class MemberLauncher(JoblibLauncher):
         with _progress(len(configs)) as say:
             for number, seconds, error in parallel(run(n, config, *given) for n, config in enumerate(configs)):
                 errors[number] = error
-                say(" ".join(configs[number].hydra.overrides.task), seconds, error)
+                member = [o for o in configs[number].hydra.overrides.task if not o.startswith("+launcher=")]
+                say(" ".join(member), seconds, error)
         return errors
 
 

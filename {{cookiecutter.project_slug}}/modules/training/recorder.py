@@ -49,7 +49,7 @@ class Recorder:
         self.progress = Progress(self.log, total_steps, examples_per_step)
         if saved:
             self.log.info(f"resumed at step {saved['step']}/{total_steps}")
-        self.folder.write_state("running", step=saved["step"] if saved else 0, total_steps=total_steps, log="train.log")
+        self.folder.write_state("running", step=saved["step"] if saved else 0, total_steps=total_steps)
         return saved
 
     def record(self, row: Mapping[str, float]) -> None:
@@ -63,12 +63,12 @@ class Recorder:
     def report_due(self, step: int) -> bool:
         return step % self._system.log_every_steps == 0 or time.monotonic() - self._reported > REPORT_S
 
-    def report(self, step: int, total_steps: int, epoch: float, loss: float) -> None:
+    def report(self, step: int, epoch: float, loss: float) -> None:
         now = self._reported = time.monotonic()
         state = self.progress.report(step, epoch, loss)
         if now - self._state_written > STATE_S:
             self._state_written = now
-            self.folder.write_state("running", total_steps=total_steps, log="train.log", **state)
+            self.folder.write_state("running", **state)
 
     def save_due(self) -> bool:
         return time.monotonic() - self._saved >= 60 * self._system.checkpoint_minutes

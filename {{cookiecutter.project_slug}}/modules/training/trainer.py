@@ -144,7 +144,7 @@ class Trainer(ABC):
             recorder.progress.count(*self._update(batches))
             self.steps += 1
             if recorder.report_due(self.steps):  # waits for the device, as an evaluation does
-                recorder.report(self.steps, self.total_steps, self._epoch, self._means.latest("loss"))
+                recorder.report(self.steps, self._epoch, self._means.latest("loss"))
             if self.steps % every == 0 or self.steps == self.total_steps:
                 self._validate(recorder)
             if recorder.save_due():

@@ -24,6 +24,7 @@ class RunFolder:
         self.checkpoints = path / "checkpoints"
         self.result = path / "run.json"
         self.log = path / "train.log"
+        self._state: dict[str, Any] = {"host": socket.gethostname(), "pid": os.getpid()}
 
     @property
     def finished(self) -> bool:
@@ -50,10 +51,9 @@ class RunFolder:
             lock.release()
 
     def write_state(self, status: str, **values: Any) -> None:
-        """state.json: what the run is doing now; `values` replace those of the last state."""
-        state = (read_json(self.path / "state.json") or {}) if status != "running" else {}
-        state |= {"status": status, "host": socket.gethostname(), "pid": os.getpid(), "heartbeat": time.time()} | values
-        write_json(self.path / "state.json", state)
+        """state.json: what the run is doing now; what `values` do not name stays as it was in this launch."""
+        self._state |= {"status": status, "heartbeat": time.time()} | values
+        write_json(self.path / "state.json", self._state)
 
 
 class MetricsFile:
