@@ -6,7 +6,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar, cast
 
 import hydra
 import yaml
@@ -64,7 +64,7 @@ def sentence(error: BaseException) -> str | None:
     if isinstance(error, OverrideParseException):
         return f"{error.override}: cannot be read as key=value ({_first_line(error)}); put quotes around special signs"
     if isinstance(error, HydraException | OmegaConfBaseException):
-        key = getattr(error.__cause__, "full_key", None)
+        key = getattr(error, "full_key", None) or getattr(error.__cause__, "full_key", None)
         if key and "Could not override" in str(error):
             return f"{key}: nothing reads this key{nearest(key, _known_keys())}"
         return f"{key + ': ' if key else ''}{' '.join(str(error).split())}"
@@ -80,7 +80,7 @@ def sentence(error: BaseException) -> str | None:
 
 
 def _check_choices() -> None:
-    for override in HydraConfig.get().overrides.task:
+    for override in task_overrides(HydraConfig.get()):
         group, _, choice = override.lstrip("+").partition("=")
         if choice.startswith("[") and group != "experiment" and (ROOT / "config" / group).is_dir():
             sweep = f"--multirun {group}={choice.strip('[]')}"
@@ -90,9 +90,14 @@ def _check_choices() -> None:
 def rerun_command() -> str:
     """The command that runs this one member again, whatever sweep or launcher it came from."""
     config = HydraConfig.get()
-    overrides = [o for o in config.overrides.task if not o.startswith("+launcher=")]
+    overrides = [o for o in task_overrides(config) if not o.startswith("+launcher=")]
     mode = ["hydra.mode=RUN"] if config.mode == RunMode.MULTIRUN else []
     return shlex.join(["python", f"runs/{config.job.name}.py", *mode, *overrides])
+
+
+def task_overrides(config: Any) -> list[str]:
+    """Of Hydra's node of a configuration: as they were typed, interpolations and all."""
+    return cast(list[str], OmegaConf.to_container(config.overrides.task, resolve=False))
 
 
 def save_hydra_snapshot(folder: Path) -> None:

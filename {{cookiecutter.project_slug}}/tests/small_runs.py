@@ -1,4 +1,4 @@
-"""Small real runs, composed as runs/train.py composes them, and trained in this process or in one that can be killed."""
+"""Small real runs, composed as runs/train.py composes them; trained in this process, or in one that can be killed."""
 
 import csv
 import multiprocessing

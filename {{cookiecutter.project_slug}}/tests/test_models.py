@@ -11,10 +11,11 @@ from modules.parts import make_data
 from modules.utils.build import build
 
 MODELS, DATA = (sorted(path.stem for path in (ROOT / "config" / group).glob("*.yaml")) for group in ("model", "data"))
+NODES = {name: config_of(f"model={name}").model for name in MODELS}
 
 
 def model_of(name: str, input_shape: tuple[int, ...], classes: int) -> nn.Module:
-    return build("model", config_of(f"model={name}").model, nn.Module, input_shape=input_shape, classes=classes)
+    return build("model", NODES[name], nn.Module, input_shape=input_shape, classes=classes)
 
 
 @pytest.mark.parametrize("data_name", DATA)

@@ -45,7 +45,8 @@ def git(folder: Path, *words: str) -> str:
 def provenance(project: Path) -> ModuleType:
     """modules/utils/provenance.py of this project as a new process has it: nothing has been captured yet."""
     spec = spec_from_file_location("provenance_of_copy", project / "modules" / "utils" / "provenance.py")
-    assert spec and spec.loader
+    assert spec is not None
+    assert spec.loader is not None
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -1,5 +1,6 @@
 """A run can be killed at any moment: the same command goes on, and ends with the same bits."""
 
+import itertools
 import json
 import random
 import socket
@@ -17,7 +18,7 @@ from small_runs import checkpoint, process_of, same_bits, train_small
 # falling learning rate; evaluations that are no whole number of epochs.
 EVERYTHING = (
     *("model=net_bn", "model.dropout=0.3", "data.max_shift=1", "training.ema_decay=0.9", "training.clip_norm=0.5"),
-    *("training.schedule=plateau", "training.plateau_patience=1", "training.accumulation=2", "training.batch_size=4"),
+    *("training.schedule=plateau", "training.plateau_patience=2", "training.accumulation=2", "training.batch_size=4"),
     *("training.epochs=null", "training.steps=60", "training.warmup_steps=3"),
     *("training.evaluate_every_epochs=null", "training.evaluate_every_steps=4", "system.log_every_steps=10"),
 )
@@ -33,13 +34,13 @@ def uninterrupted(runs_dir: Path, *overrides: str) -> tuple[Path, float]:
     return folder, time.monotonic() - started
 
 
-def killed_and_resumed(runs_dir: Path, chance: random.Random, longest_s: float) -> tuple[Path, int]:
+def killed_and_resumed(runs_dir: Path, chance: random.Random, longest_s: float, *overrides: str) -> tuple[Path, int]:
     """Starts the run and kills it after a random time, until it ends by itself; returns its folder and how often it
     was killed."""
     kills = 0
     while True:
-        minutes = chance.choice((0, 0.0005, 0.002))
-        with process_of(runs_dir, *EVERYTHING, f"system.checkpoint_minutes={minutes}") as process:
+        cadence = f"system.checkpoint_minutes={chance.choice((0, 0.0005, 0.002))}"
+        with process_of(runs_dir, *EVERYTHING, *overrides, cadence) as process:
             process.join(timeout=chance.uniform(0, longest_s))
         if process.exitcode == 0:
             (folder,) = runs_dir.glob("default/*")
@@ -61,15 +62,23 @@ def assert_same_run(one: Path, other: Path) -> None:
         assert repr(results[0][key]) == repr(results[1][key])
 
 
-def test_a_run_killed_at_random_moments_equals_an_uninterrupted_run(tmp_path: Path) -> None:
-    folder, _ = uninterrupted(tmp_path / "once")
-    same, seconds = uninterrupted(tmp_path / "twice")
+def assert_kills_change_nothing(tmp_path: Path, at_least: int, *overrides: str) -> None:
+    """Runs one setting again and again, killed and resumed, until it was killed often enough."""
+    folder, _ = uninterrupted(tmp_path / "once", *overrides)
+    same, seconds = uninterrupted(tmp_path / "twice", *overrides)
     assert_same_run(folder, same)
-    chance, kills = random.Random(0), 0
-    while kills < 5:
-        resumed, more = killed_and_resumed(tmp_path / str(kills), chance, seconds)
-        assert_same_run(folder, resumed)
+    chance, kills, resumed = random.Random(0), 0, 0
+    for number in itertools.count():
+        if kills >= at_least and resumed:
+            break
+        killed, more = killed_and_resumed(tmp_path / str(number), chance, seconds, *overrides)
+        assert_same_run(folder, killed)
+        resumed += (killed / "train.log").read_text(encoding="utf-8").count("resumed at step")
         kills += more
+
+
+def test_a_run_killed_at_random_moments_equals_an_uninterrupted_run(tmp_path: Path) -> None:
+    assert_kills_change_nothing(tmp_path, 5)
 
 
 def test_resuming_with_other_workers_and_another_cadence_changes_no_bit(tmp_path: Path) -> None:

@@ -21,6 +21,8 @@ class MemberLauncher(JoblibLauncher):
         """For each member None if it finished, else a sentence. `n_jobs` 1: in this process, one after the other."""
         from joblib import Parallel, delayed
 
+        from modules.launching import task_overrides
+
         run = delayed(_run)
         given = (self.hydra_context, self.task_function, Singleton.get_state())
         parallel = Parallel(n_jobs=self.joblib["n_jobs"], backend="loky", batch_size=1, return_as="generator_unordered")
@@ -28,7 +30,7 @@ class MemberLauncher(JoblibLauncher):
         with _progress(len(configs)) as say:
             for number, seconds, error in parallel(run(n, config, *given) for n, config in enumerate(configs)):
                 errors[number] = error
-                member = [o for o in configs[number].hydra.overrides.task if not o.startswith("+launcher=")]
+                member = [o for o in task_overrides(configs[number].hydra) if not o.startswith("+launcher=")]
                 say(" ".join(member), seconds, error)
         return errors
 

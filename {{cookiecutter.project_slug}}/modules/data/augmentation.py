@@ -9,7 +9,7 @@ def random_shift(images: Tensor, max_shift: int, generator: torch.Generator) -> 
     """Moves each image (batch, channels, height, width) by -max_shift..max_shift pixels both ways; zeros come in."""
     if max_shift == 0:
         return images
-    batch, channels, height, width = images.shape
+    batch, _, height, width = images.shape
     offsets = torch.randint(0, 2 * max_shift + 1, (2, batch), generator=generator).to(images.device)
     rows = offsets[0, :, None] + torch.arange(height, device=images.device)  # (batch, height)
     columns = offsets[1, :, None] + torch.arange(width, device=images.device)  # (batch, width)

@@ -1,4 +1,4 @@
-"""What a run leaves behind while it trains: rows, checkpoints, its state, its log. The trainer decides nothing of it."""
+"""What a run leaves behind while it trains: rows, checkpoints, its state, its log; where and when, not what."""
 
 import logging
 import sys

@@ -88,8 +88,8 @@ class Trainer(ABC):
         Random draws come from torch's default generator only. In evaluation (`self.training` is False) the names may be
         others than in training."""
 
-    def visualise(self, batch: Batch, folder: Path) -> None:
-        """Called in each evaluation with its first batch, without gradients: a place to draw into the run's folder."""
+    def visualise(self, batch: Batch, folder: Path) -> None:  # noqa: B027 -- a task may leave it empty
+        """Called in each evaluation with its first batch, without gradients: to draw into the run's `folder`."""
 
     def train(self, recorder: Recorder) -> None:
         """Trains to the end of the budget, or goes on from where `recorder` left off."""

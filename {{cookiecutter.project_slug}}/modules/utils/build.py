@@ -1,6 +1,6 @@
 """Makes the object that a `_target_` node of the configuration describes.
 
-A saved configuration is data: a `_target_` can only name a class of this project or a part of torch that is listed here.
+A saved configuration is data: a `_target_` can only name a class of this project or of the parts of torch listed here.
 """
 
 import functools
@@ -21,8 +21,8 @@ ALLOWED = ("modules.", "torch.optim.", "torch.nn.")
 
 
 def build(key: str, node: Mapping[str, Any], base: type[T], **given: Any) -> T:
-    """The object of `node["_target_"]`, a subclass of `base`, called with the node's other keys (less `name`, the label)
-    and `given`. ValueError, naming `key`, where something of that does not fit."""
+    """An object of the class `node["_target_"]`, a subclass of `base`, made from the node's other keys (less `name`, the
+    label) and `given`. ValueError, naming `key`, where something of that does not fit."""
     make = checked(key, node, base, given)
     try:
         return make(**given)

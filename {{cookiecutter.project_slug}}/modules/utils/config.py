@@ -157,8 +157,9 @@ def _check_values(config: TrainConfig) -> None:
         if values[key] is not None and not 0 < values[key] < 1:
             raise ValueError(f"{key}: must be above 0 and below 1, not {values[key]}")
     for key in _POSITIVE:
-        value = values.get(key)
-        if value is not None and not (type(value) in (int, float) and value > 0):
+        value = values.get(key, 1.0)  # an optimizer without a learning rate is for torch to judge
+        off = value is None and key == "training.clip_norm"
+        if not off and not (type(value) in (int, float) and value > 0):
             raise ValueError(f"{key}: must be a number above 0, not {value}")
     cores = os.cpu_count() or 1
     if config.system.threads is not None and config.system.threads > cores:

@@ -77,7 +77,7 @@ def _git_state() -> dict[str, Any]:
     except subprocess.CalledProcessError:
         return nothing | {"missing": "no git repository with a commit: run git init and commit"}
     remotes = subprocess.run(["git", "remote", "get-url", "origin"], cwd=ROOT, capture_output=True, text=True)
-    remote = re.sub(r"//[^/@]*@", "//", remotes.stdout.strip()) or None  # no user:token@
+    remote = re.sub(r"//[^/@]*@|[?#].*", lambda m: "//" if m[0][0] == "/" else "", remotes.stdout.strip()) or None
     return {"commit": commit, "dirty": dirty, "remote": remote, "missing": None}
 
 
