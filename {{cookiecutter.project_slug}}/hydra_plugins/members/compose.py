@@ -24,7 +24,7 @@ class Composer:
     def compose(self, overrides: list[str]) -> DictConfig:
         """One member's configuration, Hydra's node included. Raises what Hydra raises."""
         parsed = self._parser.parse_overrides(overrides)
-        files = tuple(o.input_line for o in parsed if self._loader.repository.group_exists(o.key_or_group))
+        files = tuple(str(o.input_line) for o in parsed if self._loader.repository.group_exists(o.key_or_group))
         if files not in self._bases:
             self._bases[files] = self._loader.load_sweep_config(self._sweep, list(files))
         config = copy.deepcopy(self._bases[files])

@@ -25,7 +25,8 @@ class MemberLauncher(JoblibLauncher):
 
         run = delayed(_run)
         given = (self.hydra_context, self.task_function, Singleton.get_state())
-        parallel = Parallel(n_jobs=self.joblib["n_jobs"], backend="loky", batch_size=1, return_as="generator_unordered")
+        workers = {"n_jobs": self.joblib["n_jobs"], "backend": "loky", "batch_size": 1}
+        parallel: Any = Parallel(**workers, return_as="generator_unordered")
         errors: list[str | None] = [None] * len(configs)
         with _progress(len(configs)) as say:
             for number, seconds, error in parallel(run(n, config, *given) for n, config in enumerate(configs)):

@@ -69,7 +69,7 @@ def _checked(composer: Composer, overrides: list[str]) -> Member:
 
     try:
         composed = composer.compose(overrides)
-        config = typed(TrainConfig, {key: node for key, node in composed.items() if key != "hydra"})
+        config = typed(TrainConfig, {str(key): node for key, node in composed.items() if key != "hydra"})
     except Exception as error:
         if (message := sentence(error)) is None:
             raise

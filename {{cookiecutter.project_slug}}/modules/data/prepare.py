@@ -6,6 +6,7 @@ Each returns inputs (examples, channels, height, width) float32, targets (exampl
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -28,7 +29,7 @@ def digits() -> Prepared:
     """The test set of UCI's Optical Recognition of Handwritten Digits, as scikit-learn ships it; pixels in 0..1."""
     from sklearn.datasets import load_digits  # takes a second to import, and only this needs it
 
-    bunch = load_digits()
+    bunch: Any = load_digits()
     inputs = (bunch.images[:, None] / 16).astype(np.float32)  # (1797, 1, 8, 8)
     return inputs, bunch.target.astype(np.int64), [str(name) for name in bunch.target_names]
 

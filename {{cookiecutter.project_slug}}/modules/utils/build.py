@@ -21,8 +21,10 @@ ALLOWED = ("modules.", "torch.optim.", "torch.nn.")
 
 
 def build(key: str, node: Mapping[str, Any], base: type[T], **given: Any) -> T:
-    """An object of the class `node["_target_"]`, a subclass of `base`, made from the node's other keys (less `name`, the
-    label) and `given`. ValueError, naming `key`, where something of that does not fit."""
+    """An object of the class `node["_target_"]`, a subclass of `base`, made from the node's other keys and `given`.
+
+    `name` is the label of a node and not passed on. ValueError, naming `key`, where something of that does not fit.
+    """
     make = checked(key, node, base, given)
     try:
         return make(**given)

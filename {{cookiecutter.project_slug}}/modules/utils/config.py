@@ -8,7 +8,7 @@ import difflib
 import math
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from typing import Any, TypeVar, cast
 
 from omegaconf import DictConfig, OmegaConf
@@ -143,7 +143,7 @@ _EITHER_OR = (("epochs", "steps"), ("evaluate_every_epochs", "evaluate_every_ste
 
 
 def _check_values(config: TrainConfig) -> None:
-    values = flatten(OmegaConf.to_container(OmegaConf.structured(config)))
+    values: dict[str, Any] = flatten(asdict(config))
     for key, value in values.items():
         if isinstance(value, float) and not math.isfinite(value):
             raise ValueError(f"{key}: {value} is not a finite number; correct the value")
@@ -159,7 +159,7 @@ def _check_values(config: TrainConfig) -> None:
     for key in _POSITIVE:
         value = values.get(key, 1.0)  # an optimizer without a learning rate is for torch to judge
         off = value is None and key == "training.clip_norm"
-        if not off and not (type(value) in (int, float) and value > 0):
+        if not off and not (isinstance(value, int | float) and value is not True and value > 0):
             raise ValueError(f"{key}: must be a number above 0, not {value}")
     cores = os.cpu_count() or 1
     if config.system.threads is not None and config.system.threads > cores:
