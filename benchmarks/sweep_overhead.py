@@ -48,9 +48,8 @@ def main() -> None:
             empty_s = timed([sys.executable, "empty.py", *sweep, *stock], folder)
             ours_s = timed([*ours, f"study=short{number}"], PROJECT)
             again_s = timed([*ours, f"study=short{number}"], PROJECT)
-            print(
-                f"50 members: empty {empty_s:.1f} s, ours {ours_s:.1f} s ({ours_s / empty_s:.2f}x), again {again_s:.1f} s"
-            )
+            ratio = ours_s / empty_s
+            print(f"50 members: empty {empty_s:.1f} s, ours {ours_s:.1f} s ({ratio:.2f}x), again {again_s:.1f} s")
         if long:
             steps = ["data=synthetic", "training.steps=1100", "training.epochs=null", "study=long", *there]
             command = ["--multirun", "seed=range(20)", *steps, "+launcher=joblib", "hydra.launcher.n_jobs=2"]

@@ -3,8 +3,8 @@
     python benchmarks/trainer_overhead.py [--rounds 7]
 
 Each loop trains the same network on the same data for the same number of steps, and computes validation loss and
-accuracy once an epoch; the Trainer also does everything else that is on by default (metrics, rows, log, state, best weights,
-checkpoints). "as written" loops use torch.optim.AdamW as everybody writes it; "fused" ones use the setting of
+accuracy once an epoch; the Trainer also does everything else that is on by default (metrics, rows, log, state, best
+weights, checkpoints). "as written" loops use torch.optim.AdamW as everybody writes it; "fused" ones use the setting of
 config/optimizer/adamw.yaml, which the Trainer uses too. Rounds alternate between the loops; ratios are of the medians.
 """
 

@@ -33,6 +33,8 @@ def main(config_name: str, schema: type[T], task: Callable[[T], None]) -> None:
         hydra.main(version_base="1.3", config_path=str(ROOT / "config"), config_name=config_name)(Task(schema, task))()
     except KeyboardInterrupt:
         sys.exit(130)
+    except BrokenPipeError:  # `... | head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:
         _exit(error)
 

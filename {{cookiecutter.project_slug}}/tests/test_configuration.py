@@ -10,7 +10,7 @@ import hydra
 import pytest
 import torch
 import yaml
-from small_runs import DIGITS, ROOT, checked, compose, config_of, run_command, train_small
+from small_runs import DIGITS, ROOT, checked, compose, config_of, hydra_compose, run_command, train_small
 from torch import nn
 
 from modules.data.prepare import PrepareConfig
@@ -244,12 +244,15 @@ def test_a_gpu_that_is_asked_for_must_be_there(runs_dir: Path) -> None:
     assert answer == f"system.device: no GPU visible (torch {torch.__version__}); use cpu or auto"
 
 
-def test_a_misspelt_key_inside_an_experiment_file_is_named(runs_dir: Path, tmp_path: Path) -> None:
-    (tmp_path / "config" / "experiment").mkdir(parents=True)
-    experiment = tmp_path / "config" / "experiment" / "mine.yaml"
+def test_a_misspelt_key_inside_an_experiment_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "experiment").mkdir()
+    experiment = tmp_path / "experiment" / "mine.yaml"
     experiment.write_text("# @package _global_\ntraining: {epoch: 3}\n", encoding="utf-8")
-    answer = refusal(runs_dir, "+experiment=mine", config_dir=tmp_path / "config")
-    assert answer == 'training.epoch: nothing reads this key; did you mean "training.epochs"?'
+    composed = hydra_compose("+experiment=mine", f"hydra.searchpath=[{tmp_path.as_uri()}]")
+    with pytest.raises(
+        ValueError, match=r'^training\.epoch: nothing reads this key; did you mean "training\.epochs"\?$'
+    ):
+        checked(composed)
 
 
 def test_missing_data_are_answered_with_the_command_that_prepares_them(runs_dir: Path, tmp_path: Path) -> None:

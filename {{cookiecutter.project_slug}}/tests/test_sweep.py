@@ -3,11 +3,16 @@
 import json
 import shlex
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from small_runs import compose, config_of, run_command
+import pytest
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from small_runs import compose, config_of, hydra_compose, run_command
 
+from modules.launching import sentence
 from modules.utils.identity import run_name
 
 TINY = ("data=synthetic", "data.examples=60", "training.epochs=1", "training.batch_size=8", "system.threads=1")
@@ -60,6 +65,23 @@ def test_an_experiment_runs_under_joblib_each_member_once(runs_dir: Path) -> Non
     member = next(iter(runs))
     alone = run_command(*shlex.split(result(member)["launches"][0]["command"])[1:])
     assert (alone.returncode, alone.stdout) == (0, f"{member}: finished already; nothing to do\n")
+
+
+@pytest.mark.parametrize(
+    "words", ["", "model=net5 seed=3 training.clip_norm=1", "+experiment=sweep_models seed=1", "x=1"]
+)
+def test_a_member_is_composed_as_hydra_would(words: str) -> None:
+    """Also one for which there is no such key."""
+
+    def composed(by: Callable[..., DictConfig]) -> Any:
+        try:
+            config = by(*words.split())
+        except HydraException as error:
+            return sentence(error)
+        return OmegaConf.to_container(OmegaConf.masked_copy(config, [key for key in config if key != "hydra"]))
+
+    assert composed(compose) == composed(hydra_compose)
+    assert composed(compose)
 
 
 def test_bad_members_are_named_and_the_others_run_and_what_failed_is_tried_again(
