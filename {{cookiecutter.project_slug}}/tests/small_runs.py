@@ -2,6 +2,8 @@
 
 import csv
 import functools
+import json
+import logging
 import multiprocessing
 import subprocess
 import sys
@@ -22,9 +24,11 @@ from hydra_plugins.members.compose import Composer
 from modules.launching import Task
 from modules.parts import make_data, make_trainer
 from modules.tasks import train
+from modules.training.recorder import Recorder
 from modules.training.trainer import Trainer
 from modules.utils.config import TrainConfig, typed
 from modules.utils.identity import run_name
+from modules.utils.run_folder import RunFolder
 
 ROOT = Path(__file__).resolve().parents[1]
 CPU = torch.device("cpu")
@@ -36,6 +40,7 @@ SMALL = (
 )
 SMALL_LINEAR = (*SMALL[:4], "model=linear", *SMALL[6:], "optimizer=sgd", "optimizer.momentum=0")
 DIGITS = ("data=digits", *SMALL[4:])
+EVERY_STEP = ("training.evaluate_every_epochs=null", "training.evaluate_every_steps=1")
 
 
 def compose(*overrides: str) -> DictConfig:
@@ -57,9 +62,13 @@ def _composer() -> Composer:
         return Composer(loader, hydra.compose("train", return_hydra_config=True))
 
 
+def without_hydra(composed: DictConfig) -> DictConfig:
+    return OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
+
+
 def checked(composed: DictConfig) -> TrainConfig:
     """The part of it that is about the run."""
-    return typed(TrainConfig, _without_hydra(composed))
+    return typed(TrainConfig, without_hydra(composed))
 
 
 def config_of(*overrides: str) -> TrainConfig:
@@ -69,7 +78,7 @@ def config_of(*overrides: str) -> TrainConfig:
 def train_composed(composed: DictConfig) -> Path:
     """Trains, resumes or leaves alone, as runs/train.py would in this process; returns the run's folder."""
     HydraConfig.instance().set_config(composed)
-    Task(TrainConfig, train)(_without_hydra(composed))
+    Task(TrainConfig, train)(without_hydra(composed))
     config = checked(composed)
     return Path(config.system.runs_dir) / config.study / run_name(config)
 
@@ -98,6 +107,22 @@ def small_trainer(*overrides: str, base: tuple[str, ...] = SMALL) -> Trainer:
     """What a run trains with, before its first step."""
     config = config_of(*base, *overrides)
     return make_trainer(config, make_data(config), CPU)
+
+
+def parts_of(trainer: Trainer) -> dict[str, Any]:
+    """What a trainer is made of, for another one."""
+    parts = {"network": trainer.bare, "training": trainer.data, "seed": 0, "device": CPU}
+    return parts | {name: getattr(trainer, name) for name in ("optimizer", "validation", "config")}
+
+
+def train_in(folder: Path, trainer: Trainer) -> None:
+    """Trains it in a folder that is no run of the project's task."""
+    trainer.train(Recorder(RunFolder(folder), logging.getLogger("test"), "an id", config_of(*SMALL_LINEAR).system))
+
+
+def result(folder: Path) -> dict[str, Any]:
+    """run.json"""
+    return json.loads((folder / "run.json").read_bytes())
 
 
 def rows(folder: Path) -> list[dict[str, float]]:
@@ -140,10 +165,6 @@ def run_command(*words: str, cwd: Path = ROOT) -> "subprocess.CompletedProcess[s
 def _train_in_process(composed: DictConfig) -> None:
     multiprocessing.set_start_method(None, force=True)  # loader workers start as they do under runs/train.py
     train_composed(composed)
-
-
-def _without_hydra(composed: DictConfig) -> DictConfig:
-    return OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
 
 
 def _bytes(tensor: Tensor) -> bytes:

@@ -99,6 +99,7 @@ def test_an_epoch_can_be_entered_in_the_middle() -> None:
         assert same_bits(whole[4:], rest)
 
 
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # torch forks its workers
 def test_the_number_of_workers_changes_nothing() -> None:
     data = synthetic()
     assert same_bits(epoch_of(from_loader(data), 0), epoch_of(from_loader(data, workers=2), 0))

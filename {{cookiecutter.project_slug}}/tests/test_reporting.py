@@ -148,7 +148,7 @@ def test_everything_that_did_not_finish_is_listed(study: Path) -> None:
     finished = add_run(study, "net2", 0)
     add_unfinished(study, "failed", "net2", 1, reason="OutOfMemoryError: 2 GiB")
     add_unfinished(study, "running", "net2", 2)
-    add_unfinished(study, "running", "net2", 3, heartbeat=0)
+    add_unfinished(study, "running", "net2", 3, heartbeat=0, host="node7")
     add_plan(study, {"name": finished.name}, {"name": "net5-digits-s0-0123456789ab"})
     add_plan(study, {"overrides": ["model=net9"], "error": "model: there is no net9"})
     shutil.copytree(finished, study / "a-copy")

@@ -50,6 +50,14 @@ def test_run_whose_process_is_gone_is_dead_before_its_heartbeat_is_old(
     assert f"its process {gone.pid} is gone" in show(tmp_path / "depth", capsys)[1]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot ask for a process without harming it")
+def test_run_whose_process_lives_is_running_however_long_it_is_silent(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_unfinished(tmp_path / "depth", "running", heartbeat=0)
+    assert "running  on " in show(tmp_path / "depth", capsys)[1]
+
+
 def test_member_refused_once_and_planned_again_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     add_plan(tmp_path / "depth", {"name": "a", "error": "batch too large"})
     add_plan(tmp_path / "depth", {"name": "a"})

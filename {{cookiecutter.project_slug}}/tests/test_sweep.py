@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
-from small_runs import compose, config_of, hydra_compose, run_command
+from small_runs import compose, config_of, hydra_compose, run_command, without_hydra
 
 from modules.launching import sentence
 from modules.utils.identity import run_name
@@ -78,7 +78,7 @@ def test_a_member_is_composed_as_hydra_would(words: str) -> None:
             config = by(*words.split())
         except HydraException as error:
             return sentence(error)
-        return OmegaConf.to_container(OmegaConf.masked_copy(config, [key for key in config if key != "hydra"]))
+        return OmegaConf.to_container(without_hydra(config))
 
     assert composed(compose) == composed(hydra_compose)
     assert composed(compose)

@@ -175,18 +175,17 @@ def _read_test(run: Run, warnings: list[str]) -> dict[str, float]:
 
 
 def _sign_of_death(state: dict[str, Any]) -> str:
-    silent_s = time.time() - state["heartbeat"]
-    if silent_s > HEARTBEAT_TIMEOUT_S:
-        return f"no sign of life on {state['host']} for {duration(silent_s)}"
     # Windows has no harmless signal to ask with: there os.kill(pid, 0) would interrupt the run.
     if os.name == "posix" and state["host"] == socket.gethostname():
         try:
             os.kill(state["pid"], 0)
         except ProcessLookupError:
             return f"its process {state['pid']} is gone"
-        except PermissionError:
-            return ""
-    return ""
+        except PermissionError:  # alive, and somebody else's
+            pass
+        return ""
+    silent_s = time.time() - state["heartbeat"]
+    return f"no sign of life on {state['host']} for {duration(silent_s)}" if silent_s > HEARTBEAT_TIMEOUT_S else ""
 
 
 def duration(seconds: float) -> str:
