@@ -51,7 +51,7 @@ def main() -> None:
             ratio = ours_s / empty_s
             print(f"50 members: empty {empty_s:.1f} s, ours {ours_s:.1f} s ({ratio:.2f}x), again {again_s:.1f} s")
         if long:
-            steps = ["data=synthetic", "training.steps=1100", "training.epochs=null", "study=long", *there]
+            steps = ["data=synthetic", "training.steps=2200", "training.epochs=null", "study=long", *there]
             command = ["--multirun", "seed=range(20)", *steps, "+launcher=joblib", "hydra.launcher.n_jobs=2"]
             wall_s = timed([sys.executable, "runs/train.py", *command], PROJECT)
             costs = [json.loads(p.read_text())["cost"]["wall_s"] for p in (folder / "runs" / "long").glob("*/run.json")]

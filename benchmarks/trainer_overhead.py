@@ -47,7 +47,7 @@ def digits_data() -> DataSet:
 def image_data() -> DataSet:
     return Synthetic(
         datasets_dir="",
-        examples=800,
+        examples=1600,
         input_shape=[3, 32, 32],
         classes=10,
         noise=1.0,
@@ -68,9 +68,9 @@ def mlp() -> nn.Module:
 def cnn() -> nn.Module:
     torch.manual_seed(0)
     layers: list[nn.Module] = []
-    for entering, leaving in ((3, 32), (32, 64), (64, 64)):
+    for entering, leaving in ((3, 16), (16, 32), (32, 32)):
         layers += [nn.Conv2d(entering, leaving, 3, padding=1), nn.ReLU()]
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 10))
 
 
 def optimizer_of(network: nn.Module, *, fused: bool | None) -> torch.optim.Optimizer:

@@ -112,6 +112,10 @@ MISTAKES: list[tuple[str, str]] = [
         'training.monitor: "validation/acuracy" is none of the metrics validation/loss',
     ),
     ("training.monitor=validation/acuracy", 'did you mean "validation/accuracy"?'),
+    ("system.threads=100000", "system.threads: must be at most "),
+    ("+system.tracker._target_=modules.models.networks.ConvNet", "is not a Tracker of this project or of torch"),
+    ("model._target_=modules.data.sources.Synthetic", "is not a Module of this project or of torch"),
+    ("model._target_=modules.utils.provenance.Path", "is not a Module of this project or of torch"),
     # missing values
     ("seed=???", "seed: has no value"),
     ("model.channels=???", "model.channels: has no value"),
@@ -133,6 +137,27 @@ def refusal(runs_dir: Path, *overrides: str, **how: Any) -> str:
     assert len(answer.splitlines()) == 1
     assert not runs_dir.exists()
     return answer
+
+
+def test_batch_norm_needs_two_examples(runs_dir: Path) -> None:
+    answer = refusal(runs_dir, "model=net_bn", "training.batch_size=1", base=DIGITS)
+    assert answer == "training.batch_size: batch normalisation needs batches of at least 2"
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    assert "Not a directory" in refusal(tmp_path / "file" / "runs")
+
+
+def test_a_setting_that_the_tracker_does_not_have_is_refused(runs_dir: Path) -> None:
+    answer = refusal(runs_dir, "tracker=tensorboard", "+system.tracker.x=1")
+    assert answer == "system.tracker.x: TensorBoard has no such setting"
+
+
+def test_a_loss_that_is_no_number_stops_the_run(runs_dir: Path) -> None:
+    with pytest.raises(ValueError, match="training: the loss became nan; lower optimizer.lr"):
+        train_small(runs_dir, "optimizer.lr=1e30")
+    assert not list(runs_dir.glob("*/*/run.json"))
 
 
 @pytest.mark.parametrize(("override", "answer"), MISTAKES)

@@ -84,6 +84,12 @@ def test_a_member_is_composed_as_hydra_would(words: str) -> None:
     assert composed(compose)
 
 
+def test_a_sweep_over_nothing_is_a_mistake() -> None:
+    answer = run_command("runs/train.py", "--multirun", "seed=range(0)")
+    assert answer.returncode == 1
+    assert answer.stderr == "error: --multirun: no member; a swept key has no values\n"
+
+
 def test_bad_members_are_named_and_the_others_run_and_what_failed_is_tried_again(
     runs_dir: Path, tmp_path: Path, datasets: Path
 ) -> None:

@@ -98,7 +98,8 @@ def test_evaluating_more_often_changes_nothing_that_is_trained(runs_dir: Path) -
     often = train_small(runs_dir, "model=net_bn", "model.dropout=0.5", *EVERY_STEP)
     assert len(rows(once)) < len(rows(often))
     assert same_bits(weights(once), weights(often))
-    assert not same_bits(weights(once), weights(train_small(runs_dir, "model=net_bn")))
+    without = train_small(runs_dir, "model=net_bn")
+    assert not same_bits([*weights(once).values()], [*weights(without).values()])
 
 
 @pytest.mark.parametrize(("metric", "direction"), [("loss", "min"), ("accuracy", "max"), ("macro_f1", "max")])

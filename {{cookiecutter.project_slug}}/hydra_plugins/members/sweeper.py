@@ -38,6 +38,8 @@ class MemberSweeper(BasicSweeper):
         swept = OverridesParser.create(config_loader=loader).parse_overrides(self._parse_config() + arguments)
         composer = Composer(loader, self.config)
         members = [_checked(composer, list(overrides)) for overrides in self.split_arguments(swept, None)[0]]
+        if not members:
+            raise ValueError("--multirun: no member; a swept key has no values")
         for member in members:
             if member.error:
                 print(f"refused: {' '.join(member.overrides)}: {member.error}", file=sys.stderr)
