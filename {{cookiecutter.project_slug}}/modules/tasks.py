@@ -37,9 +37,7 @@ def train(config: TrainConfig) -> None:
     """One run, from where it stands: begun, resumed or, if it is finished, left alone."""
     folder = RunFolder(Path(config.system.runs_dir) / config.study / run_name(config))
     if folder.finished:
-        print(f"{folder.path}: finished already; nothing to do")
-        if read_json(folder.result)["launches"][-1]["code_id"] != provenance.code_id():
-            print("warning: it finished with other code than there is now; remove the folder to run it again")
+        _say_finished(folder)
         return
     from modules.parts import make_data, make_trainer, set_up_torch
     from modules.records import record_start, state_kept
@@ -50,6 +48,9 @@ def train(config: TrainConfig) -> None:
     trainer = make_trainer(config, data, device)
     _check_tracker(config)
     with folder.locked():
+        if folder.finished:  # by the process that held the lock until now
+            _say_finished(folder)
+            return
         in_worker = multiprocessing.current_process().name != "MainProcess"
         log = open_log(folder.log, quiet=in_worker)  # the parent of a sweep's workers speaks for them
         try:
@@ -68,13 +69,14 @@ def evaluate(config: EvaluateConfig) -> None:
         studies = sorted(path.name for path in runs_dir.glob("*") if path.is_dir())
         hint = nearest(config.study or "", studies)
         raise ValueError(f"study: no finished run in {runs_dir / (config.study or '')}; there is {studies}{hint}")
+    problems = []
     for path in finished:
-        result, tested = read_json(path / "run.json"), read_json(path / "test.json")
-        if tested and (tested["run_id"], tested["step"]) == (result["run_id"], result["best"]["step"]):
-            print(f"{path}: evaluated already")
-            continue
-        metrics = _evaluate_run(RunFolder(path), config)
-        print(f"{path}: " + ", ".join(f"{k} {v:.4f}" for k, v in metrics.items() if "_class_" not in k), flush=True)
+        try:
+            _evaluate_once(RunFolder(path), config)
+        except ValueError as error:
+            problems.append(str(error))  # the others are evaluated all the same
+    if problems:
+        raise ValueError("\n".join([f"{len(problems)} of {len(finished)} runs were not evaluated:", *problems]))
 
 
 def _train_in(folder: RunFolder, config: TrainConfig, data: DataSet, trainer: Trainer, log: logging.Logger) -> None:
@@ -93,6 +95,12 @@ def _train_in(folder: RunFolder, config: TrainConfig, data: DataSet, trainer: Tr
     log.info(f"{early}: best {config.training.monitor} {best:.4f} at step {trainer.best['step']}")
 
 
+def _say_finished(folder: RunFolder) -> None:
+    print(f"{folder.path}: finished already; nothing to do")
+    if folder.read_result()["launches"][-1]["code_id"] != provenance.code_id():
+        print("warning: it finished with other code than there is now; remove the folder to run it again")
+
+
 def _check_tracker(config: TrainConfig) -> None:
     from modules.training.trackers import Tracker
 
@@ -100,7 +108,11 @@ def _check_tracker(config: TrainConfig) -> None:
         checked("system.tracker", config.system.tracker, Tracker, given=("folder", "first_step"))
 
 
-def _evaluate_run(folder: RunFolder, wanted: EvaluateConfig) -> dict[str, float]:
+def _evaluate_once(folder: RunFolder, wanted: EvaluateConfig) -> None:
+    result, tested = folder.read_result(), read_json(folder.path / "test.json")
+    if tested and (tested["run_id"], tested["step"]) == (result["run_id"], result["best"]["step"]):
+        print(f"{folder.path}: evaluated already")
+        return
     from modules.parts import make_batches, make_data, make_trainer, set_up_torch
     from modules.records import read_config
     from modules.training.checkpoint import load_checkpoint
@@ -109,15 +121,18 @@ def _evaluate_run(folder: RunFolder, wanted: EvaluateConfig) -> dict[str, float]
     saved["system"] |= {"device": wanted.device, "datasets_dir": wanted.datasets_dir, "threads": None, "tracker": None}
     config = typed(TrainConfig, saved)
     device = set_up_torch(config)
-    data, about = make_data(config), read_json(folder.result)["data"]
+    best = load_checkpoint(folder.checkpoints / "best.pt", device)
+    if best["step"] != result["best"]["step"]:
+        raise ValueError(f"{folder.path}: best.pt is of step {best['step']}, which run.json does not call the best")
+    data, about = make_data(config), result["data"]
     if (about["fingerprint"], about["split_fingerprint"]) != (data.fingerprint, data.split.fingerprint()):
         raise ValueError(f"{folder.path}: was trained on other data or another split; the test set is not the same")
     trainer = make_trainer(config, data, device)
-    best = load_checkpoint(folder.checkpoints / "best.pt", device)
     trainer.load_weights(best["network"])
     test = make_batches(config, data, "test", device)
     evaluation = trainer.evaluate(test.in_order(config.training.evaluation_batch_size))
     metrics = {f"test/{name}": value for name, value in evaluation.metrics.items()}
-    result = {"format": 1, "run_id": best["run_id"], "split": "test", "step": best["step"], "metrics": metrics}
-    write_json(folder.path / "test.json", result | {"confusion_matrix": evaluation.confusion_matrix})
-    return metrics
+    about = {"format": 1, "run_id": best["run_id"], "split": "test", "step": best["step"], "metrics": metrics}
+    write_json(folder.path / "test.json", about | {"confusion_matrix": evaluation.confusion_matrix})
+    shown = (f"{name} {value:.4f}" for name, value in metrics.items() if "_class_" not in name)
+    print(f"{folder.path}: {', '.join(shown)}", flush=True)

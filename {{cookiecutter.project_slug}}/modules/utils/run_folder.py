@@ -30,6 +30,13 @@ class RunFolder:
     def finished(self) -> bool:
         return self.result.exists()
 
+    def read_result(self) -> dict[str, Any]:
+        """run.json of a finished run. ValueError where it is damaged."""
+        result = read_json(self.result)
+        if not isinstance(result, dict) or result.get("format") != 1:
+            raise ValueError(f"{self.result}: is damaged; remove this file, and the run's command writes it again")
+        return result
+
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Makes the folder and keeps every other process out of it. ValueError naming the holder if there is one.
