@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import sys
 from typing import Literal
 
 import torch
@@ -28,7 +29,8 @@ def set_up_torch(config: TrainConfig) -> torch.device:
     if name == "cuda":
         torch.use_deterministic_algorithms(config.training.deterministic)
     if multiprocessing.get_start_method(allow_none=True) == "loky":
-        multiprocessing.set_start_method("fork", force=True)  # DataLoader workers fail under joblib's start method
+        method = "fork" if sys.platform == "linux" else "spawn"
+        multiprocessing.set_start_method(method, force=True)  # DataLoader workers fail under joblib's own
     return torch.device(name)
 
 
