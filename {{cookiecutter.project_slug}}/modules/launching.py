@@ -49,7 +49,7 @@ class Task:
     def __call__(self, composed: DictConfig) -> None:
         try:
             _check_choices()
-            self.task(typed(self.schema, composed))
+            self.task(typed(self.schema, for_schema(self.schema, composed)))
         except Exception as error:
             if HydraConfig.get().mode == RunMode.RUN:
                 _exit(error)  # out of Hydra's sight, which would print a line of its own
@@ -79,6 +79,13 @@ def sentence(error: BaseException) -> str | None:
     raised_in = Path(frames[-1].filename) if frames else Path()
     own = raised_in.is_relative_to(ROOT) and "site-packages" not in raised_in.parts
     return str(error) if isinstance(error, ValueError) and own else None
+
+
+def for_schema(schema: type, composed: DictConfig) -> DictConfig | dict[str, Any]:
+    """The tools read single keys of `system` by interpolation and have no such node of their own."""
+    if "system" in schema.__dataclass_fields__:
+        return composed
+    return {str(key): value for key, value in composed.items() if key != "system"}
 
 
 def _check_choices() -> None:

@@ -61,7 +61,8 @@ def state_kept(folder: RunFolder, log: logging.Logger) -> Iterator[None]:
         log.info("interrupted; the same command resumes this run")
         raise
     except Exception as error:
-        folder.write_state("failed", reason=f"{type(error).__name__}: {error}".splitlines()[0])
+        kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+        folder.write_state("failed", reason=f"{kind}{error}".splitlines()[0])
         record = log.makeRecord("run", logging.ERROR, "", 0, traceback.format_exc(), (), None)
         log.handlers[0].emit(record)  # the file; the terminal gets it from launching.py
         raise

@@ -5,6 +5,8 @@ Everything that needs torch is imported inside: a command that ends before a run
 
 from __future__ import annotations
 
+import glob
+import math
 import multiprocessing
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING
 from modules.utils import provenance
 from modules.utils.build import checked
 from modules.utils.config import TrainConfig, nearest, typed
-from modules.utils.identity import run_id, run_name
+from modules.utils.identity import data_version, run_id, run_name
 from modules.utils.run_folder import RunFolder, read_json, write_json
 
 if TYPE_CHECKING:
@@ -36,23 +38,22 @@ class EvaluateConfig:
 def train(config: TrainConfig) -> None:
     """One run, from where it stands: begun, resumed or, if it is finished, left alone."""
     folder = RunFolder(Path(config.system.runs_dir) / config.study / run_name(config))
-    if folder.finished:
-        _say_finished(folder)
+    if is_finished(folder, config):
         return
     from modules.parts import make_data, make_trainer, set_up_torch
     from modules.records import record_start, state_kept
     from modules.training.progress import close_log, open_log
+    from modules.training.recorder import reset_peak_memory
 
     device = set_up_torch(config)
+    reset_peak_memory(device)
     data = make_data(config)
     trainer = make_trainer(config, data, device)
     _check_tracker(config)
     with folder.locked():
-        if folder.finished:  # by the process that held the lock until now
-            _say_finished(folder)
+        if is_finished(folder, config):  # by the process that held the lock until now
             return
-        in_worker = multiprocessing.current_process().name != "MainProcess"
-        log = open_log(folder.log, quiet=in_worker)  # the parent of a sweep's workers speaks for them
+        log = open_log(folder.log, quiet=_in_worker())
         try:
             record_start(folder, config, data, log)
             with state_kept(folder, log):
@@ -64,7 +65,8 @@ def train(config: TrainConfig) -> None:
 def evaluate(config: EvaluateConfig) -> None:
     """The test set, once for each finished run: best weights, the run's own saved configuration -> test.json."""
     runs_dir = Path(config.runs_dir)
-    finished = sorted(path.parent for path in runs_dir.glob(f"{config.study or '*'}/*/run.json"))
+    pattern = f"{glob.escape(config.study) if config.study else '*'}/*/run.json"
+    finished = sorted(path.parent for path in runs_dir.glob(pattern))
     if not finished:
         studies = sorted(path.name for path in runs_dir.glob("*") if path.is_dir())
         hint = nearest(config.study or "", studies)
@@ -73,7 +75,7 @@ def evaluate(config: EvaluateConfig) -> None:
     for path in finished:
         try:
             _evaluate_once(RunFolder(path), config)
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             problems.append(str(error))  # the others are evaluated all the same
     if problems:
         raise ValueError("\n".join([f"{len(problems)} of {len(finished)} runs were not evaluated:", *problems]))
@@ -95,10 +97,30 @@ def _train_in(folder: RunFolder, config: TrainConfig, data: DataSet, trainer: Tr
     log.info(f"{early}: best {config.training.monitor} {best:.4f} at step {trainer.best['step']}")
 
 
-def _say_finished(folder: RunFolder) -> None:
-    print(f"{folder.path}: finished already; nothing to do")
-    if folder.read_result()["launches"][-1]["code_id"] != provenance.code_id():
-        print("warning: it finished with other code than there is now; remove the folder to run it again")
+def is_finished(folder: RunFolder, config: TrainConfig) -> bool:
+    """Also says so, and whether the code has changed since. ValueError: see `finished_code`."""
+    code = finished_code(folder, config)
+    if code and not _in_worker():
+        print(f"{folder.path}: finished already; nothing to do")
+        if code != provenance.code_id():
+            print("warning: it finished with other code than there is now; remove the folder to run it again")
+    return code is not None
+
+
+def finished_code(folder: RunFolder, config: TrainConfig) -> str | None:
+    """The code_id of a finished run, None if it is not finished. ValueError where it was trained on other data."""
+    result = folder.read_result()
+    if result is None:
+        return None
+    trained_on, there_is = result["data"]["fingerprint"], data_version(config)
+    if there_is not in (None, trained_on):
+        raise ValueError(f"{folder.path}: finished on other data ({trained_on}, now {there_is}); remove that folder")
+    return result["launches"][-1]["code_id"]
+
+
+def _in_worker() -> bool:
+    """Of a sweep: the parent process speaks for it."""
+    return multiprocessing.current_process().name != "MainProcess"
 
 
 def _check_tracker(config: TrainConfig) -> None:
@@ -110,6 +132,8 @@ def _check_tracker(config: TrainConfig) -> None:
 
 def _evaluate_once(folder: RunFolder, wanted: EvaluateConfig) -> None:
     result, tested = folder.read_result(), read_json(folder.path / "test.json")
+    if result is None:
+        raise ValueError(f"{folder.result}: is damaged; the run's command writes it again")
     if tested and (tested["run_id"], tested["step"]) == (result["run_id"], result["best"]["step"]):
         print(f"{folder.path}: evaluated already")
         return
@@ -118,7 +142,7 @@ def _evaluate_once(folder: RunFolder, wanted: EvaluateConfig) -> None:
     from modules.training.checkpoint import load_checkpoint
 
     saved = read_config(folder.path)
-    saved["system"] |= {"device": wanted.device, "datasets_dir": wanted.datasets_dir, "threads": None, "tracker": None}
+    saved["system"] |= {"device": wanted.device, "datasets_dir": wanted.datasets_dir, "threads": 1, "tracker": None}
     config = typed(TrainConfig, saved)
     device = set_up_torch(config)
     best = load_checkpoint(folder.checkpoints / "best.pt", device)
@@ -129,10 +153,15 @@ def _evaluate_once(folder: RunFolder, wanted: EvaluateConfig) -> None:
         raise ValueError(f"{folder.path}: was trained on other data or another split; the test set is not the same")
     trainer = make_trainer(config, data, device)
     trainer.load_weights(best["network"])
-    test = make_batches(config, data, "test", device)
-    evaluation = trainer.evaluate(test.in_order(config.training.evaluation_batch_size))
+    size = config.training.evaluation_batch_size
+    then = result["best"]["metrics"]["validation/loss"]
+    again = trainer.evaluate(make_batches(config, data, "validation", device).in_order(size)).metrics["loss"]
+    if not math.isclose(then, again, rel_tol=0.02):  # more than another device or precision explains
+        raise ValueError(f"{folder.path}: validation/loss was {then:.4g} and is {again:.4g} now: the code has changed")
+    evaluation = trainer.evaluate(make_batches(config, data, "test", device).in_order(size))
     metrics = {f"test/{name}": value for name, value in evaluation.metrics.items()}
     about = {"format": 1, "run_id": best["run_id"], "split": "test", "step": best["step"], "metrics": metrics}
-    write_json(folder.path / "test.json", about | {"confusion_matrix": evaluation.confusion_matrix})
+    about |= {"confusion_matrix": evaluation.confusion_matrix, "code_id": provenance.code_id()}
+    write_json(folder.path / "test.json", about)
     shown = (f"{name} {value:.4f}" for name, value in metrics.items() if "_class_" not in name)
     print(f"{folder.path}: {', '.join(shown)}", flush=True)

@@ -9,6 +9,7 @@ from small_runs import ROOT, checked, compose, config_of
 from torch import nn
 
 from modules.data.prepare import PrepareConfig
+from modules.launching import for_schema
 from modules.reporting.report import ReportConfig
 from modules.reporting.status import StatusConfig
 from modules.tasks import EvaluateConfig
@@ -52,7 +53,7 @@ def test_every_choice_of_every_group_composes_and_passes_the_schema(group: str, 
 def test_the_configuration_of_every_entry_point_passes_its_schema(name: str) -> None:
     assert (ROOT / "runs" / f"{name}.py").exists()
     with hydra.initialize_config_dir(str(CONFIG), version_base="1.3"):
-        assert isinstance(typed(SCHEMAS[name], hydra.compose(name)), SCHEMAS[name])
+        assert isinstance(typed(SCHEMAS[name], for_schema(SCHEMAS[name], hydra.compose(name))), SCHEMAS[name])
 
 
 def test_every_experiment_opens_with_its_command_and_what_to_expect() -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from small_runs import CPU, SMALL_LINEAR, checkpoint, config_of, train_small
 
+from modules.models.networks import Linear
 from modules.parts import make_data, make_trainer
 from modules.tasks import EvaluateConfig, evaluate
 
@@ -60,19 +61,34 @@ def test_averaged_weights_are_evaluated_where_there_were_any(runs_dir: Path) -> 
 
 
 def test_what_cannot_be_evaluated_is_named_and_the_others_are(runs_dir: Path) -> None:
-    good, other_step, damaged, other_data = (train_small(runs_dir, f"seed={seed}") for seed in range(4))
+    good, other_step, damaged, other_data, flipped = (train_small(runs_dir, f"seed={seed}") for seed in range(5))
+    weights = bytearray((flipped / "checkpoints" / "best.pt").read_bytes())
+    weights[len(weights) // 2] ^= 64
+    (flipped / "checkpoints" / "best.pt").write_bytes(weights)
     best = checkpoint(other_step, "best")
     torch.save(best | {"step": best["step"] + 1}, other_step / "checkpoints" / "best.pt")
     (damaged / "run.json").write_text('{"format": 1, "run')
     config = (other_data / "config.yaml").read_text()
     (other_data / "config.yaml").write_text(config.replace("generation_seed: 0", "generation_seed: 1"))
-    with pytest.raises(ValueError, match="3 of 4 runs were not evaluated") as caught:
+    with pytest.raises(ValueError, match="4 of 5 runs were not evaluated") as caught:
         evaluate_all(runs_dir)
     said = str(caught.value)
     assert f"{other_step}: best.pt is of step {best['step'] + 1}, which run.json does not call the best" in said
-    assert f"{damaged / 'run.json'}: is damaged; remove this file, and the run's command writes it again" in said
+    assert f"{damaged / 'run.json'}: is damaged; the run's command writes it again" in said
     assert f"{other_data}: was trained on other data or another split; the test set is not the same" in said
+    assert f"{flipped / 'checkpoints' / 'best.pt'}: the checkpoint is damaged" in said
     assert [path.parent for path in runs_dir.glob("*/*/test.json")] == [good]
+
+
+def test_old_weights_are_not_evaluated_by_code_that_has_changed(
+    runs_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = train_small(runs_dir, *RESTLESS, base=SMALL_LINEAR)
+    forward = Linear.forward
+    monkeypatch.setattr(Linear, "forward", lambda self, images: forward(self, -images))
+    with pytest.raises(ValueError, match="now: the code has changed"):
+        evaluate_all(runs_dir)
+    assert not (folder / "test.json").exists()
 
 
 def test_a_study_without_finished_runs_is_a_mistake(runs_dir: Path) -> None:

@@ -122,6 +122,20 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize(
+    "setting",
+    [("color.ui", "always"), ("diff.noprefix", "true"), ("diff.external", "true"), ("diff.mnemonicPrefix", "1")],
+)
+def test_a_diff_can_be_applied_whatever_the_settings_of_git(repository: Path, setting: tuple[str, str]) -> None:
+    git(repository, "config", *setting)
+    (repository / "modules" / "tasks.py").write_text("changed = True\n")
+    diff = provenance(repository).code_diff()
+    assert diff is not None
+    git(repository, "stash")
+    subprocess.run(["git", "apply"], cwd=repository, input=diff, check=True)
+    assert (repository / "modules" / "tasks.py").read_text() == "changed = True\n"
+
+
+@pytest.mark.parametrize(
     ("remote", "recorded"),
     [
         ("https://user:s3cret@example.org/group/study.git", "https://example.org/group/study.git"),

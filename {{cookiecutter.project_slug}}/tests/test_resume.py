@@ -3,6 +3,7 @@
 import itertools
 import json
 import random
+import shutil
 import socket
 import time
 from multiprocessing.process import BaseProcess
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from small_runs import checkpoint, process_of, same_bits, train_small
+from small_runs import DIGITS, SMALL, checkpoint, process_of, same_bits, train_small
 
 # Everything that a checkpoint has to carry: momentum, dropout, augmentation, batch statistics, averaged weights, a
 # falling learning rate; evaluations that are no whole number of epochs.
@@ -100,6 +101,33 @@ def test_a_finished_run_is_left_alone(runs_dir: Path, capsys: pytest.CaptureFixt
         path: (path.stat().st_mtime_ns, path.read_bytes()) for path in folder.rglob("*") if path.is_file()
     } == before
     assert capsys.readouterr().out == f"{folder}: finished already; nothing to do\n"
+
+
+def test_a_result_that_was_torn_is_written_again(runs_dir: Path) -> None:
+    folder = train_small(runs_dir)
+    weights = (folder / "checkpoints" / "best.pt").read_bytes()
+    (folder / "run.json").write_text('{"format": 1, "ru', encoding="utf-8")
+    train_small(runs_dir)
+    assert json.loads((folder / "run.json").read_bytes())["status"] == "finished"
+    assert (folder / "checkpoints" / "best.pt").read_bytes() == weights
+
+
+def test_a_run_on_other_data_is_not_passed_off_as_this_one(runs_dir: Path, tmp_path: Path, datasets: Path) -> None:
+    train_small(runs_dir, f"system.datasets_dir={datasets}", base=DIGITS)
+    other = tmp_path / "datasets"
+    shutil.copytree(datasets, other)
+    about = (other / "digits" / "dataset.json").read_text(encoding="utf-8")
+    (other / "digits" / "dataset.json").write_text(about.replace('"fingerprint": "', '"fingerprint": "0'))
+    with pytest.raises(ValueError, match=r"finished on other data .* remove that folder"):
+        train_small(runs_dir, f"system.datasets_dir={other}", base=DIGITS)
+
+
+def test_weights_that_are_not_finite_do_not_replace_a_good_checkpoint(runs_dir: Path) -> None:
+    with pytest.raises(ValueError, match=r"training: the (weights|loss)"):
+        train_small(runs_dir, "optimizer=sgd", "optimizer.lr=1e20", "system.checkpoint_minutes=0", base=SMALL[:-2])
+    (last,) = runs_dir.glob("*/*/checkpoints/last.pt")
+    saved = torch.load(last, weights_only=True)
+    assert all(bool(tensor.isfinite().all()) for tensor in saved["network"].values())
 
 
 def unfinished(runs_dir: Path) -> Path:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -54,7 +55,7 @@ def test_run_whose_process_is_gone_is_dead_before_its_heartbeat_is_old(
 def test_run_whose_process_lives_is_running_however_long_it_is_silent(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    add_unfinished(tmp_path / "depth", "running", heartbeat=0)
+    add_unfinished(tmp_path / "depth", "running", heartbeat=time.time() - 600)
     assert "running  on " in show(tmp_path / "depth", capsys)[1]
 
 

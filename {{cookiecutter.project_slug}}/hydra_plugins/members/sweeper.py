@@ -25,6 +25,7 @@ class Member:
     config: DictConfig | None = None
     folder: Path | None = None
     error: str | None = None
+    finished_with: str | None = None  # the code_id of a finished run
 
 
 class MemberSweeper(BasicSweeper):
@@ -32,22 +33,27 @@ class MemberSweeper(BasicSweeper):
 
     def sweep(self, arguments: list[str]) -> None:
         """ValueError, after every other member has run, if one was refused or failed."""
+        from modules.utils.provenance import code_id
+
         assert self.hydra_context is not None
         assert self.config is not None
         loader = self.hydra_context.config_loader
         swept = OverridesParser.create(config_loader=loader).parse_overrides(self._parse_config() + arguments)
         composer = Composer(loader, self.config)
-        members = [_checked(composer, list(overrides)) for overrides in self.split_arguments(swept, None)[0]]
+        given = [_checked(composer, list(overrides)) for overrides in self.split_arguments(swept, None)[0]]
+        members = list({m.folder or str(m.overrides): m for m in given}.values())  # a setting given twice is one run
         if not members:
             raise ValueError("--multirun: no member; a swept key has no values")
         for member in members:
             if member.error:
                 print(f"refused: {' '.join(member.overrides)}: {member.error}", file=sys.stderr)
         _write_plans(members)
-        to_run = [m for m in members if m.folder and not (m.folder / "run.json").exists()]
-        refused = sum(m.error is not None for m in members)
-        done = len(members) - refused - len(to_run)
-        print(f"{len(members)} members: {done} finished already, {refused} refused, {len(to_run)} to run", flush=True)
+        to_run = [m for m in members if m.error is None and not m.finished_with]
+        finished, refused = [m for m in members if m.finished_with], [m for m in members if m.error]
+        counts = f"{len(finished)} finished already, {len(refused)} refused, {len(to_run)} to run"
+        print(f"{len(members)} members: {counts}", flush=True)
+        if other := sum(m.finished_with != code_id() for m in finished):
+            print(f"warning: {other} finished with other code than there is now; remove their folders to run again")
         self._run(to_run)
         _write_plans(members)
         _conclude(members)
@@ -66,17 +72,22 @@ class MemberSweeper(BasicSweeper):
 
 def _checked(composer: Composer, overrides: list[str]) -> Member:
     from modules.launching import sentence
+    from modules.tasks import finished_code
     from modules.utils.config import TrainConfig, typed
     from modules.utils.identity import run_name
+    from modules.utils.run_folder import RunFolder
 
+    folder = None
     try:
         composed = composer.compose(overrides)
         config = typed(TrainConfig, {str(key): node for key, node in composed.items() if key != "hydra"})
+        folder = Path(config.system.runs_dir) / config.study / run_name(config)
+        finished_with = finished_code(RunFolder(folder), config)
     except Exception as error:
         if (message := sentence(error)) is None:
             raise
-        return Member(overrides, error=message)
-    return Member(overrides, composed, Path(config.system.runs_dir) / config.study / run_name(config))
+        return Member(overrides, folder=folder, error=message)
+    return Member(overrides, composed, folder, finished_with=finished_with)
 
 
 def _write_plans(members: list[Member]) -> None:

@@ -31,7 +31,8 @@ class Group:
     @property
     def label(self) -> str:
         """net5, lr=0.001: names speak for themselves, other values need the end of their key."""
-        parts = [f"{key.split('.')[-1]}={value}" if "." in key else value for key, value in self.settings.items()]
+        shown = {key: value for key, value in self.settings.items() if value}  # a model may lack a setting of another
+        parts = [f"{key.split('.')[-1]}={value}" if "." in key else value for key, value in shown.items()]
         return ", ".join(parts)
 
 

@@ -175,6 +175,7 @@ def _read_test(run: Run, warnings: list[str]) -> dict[str, float]:
 
 
 def _sign_of_death(state: dict[str, Any]) -> str:
+    patience_s = HEARTBEAT_TIMEOUT_S
     # Windows has no harmless signal to ask with: there os.kill(pid, 0) would interrupt the run.
     if os.name == "posix" and state["host"] == socket.gethostname():
         try:
@@ -183,9 +184,9 @@ def _sign_of_death(state: dict[str, Any]) -> str:
             return f"its process {state['pid']} is gone"
         except PermissionError:  # alive, and somebody else's
             pass
-        return ""
+        patience_s = 60 * HEARTBEAT_TIMEOUT_S  # it lives; but after a day its number may be another process's
     silent_s = time.time() - state["heartbeat"]
-    return f"no sign of life on {state['host']} for {duration(silent_s)}" if silent_s > HEARTBEAT_TIMEOUT_S else ""
+    return f"no sign of life on {state['host']} for {duration(silent_s)}" if silent_s > patience_s else ""
 
 
 def duration(seconds: float) -> str:

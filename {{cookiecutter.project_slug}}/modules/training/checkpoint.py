@@ -1,6 +1,7 @@
 """Reading and writing checkpoints. They hold tensors and plain values only, so that loading one runs no code."""
 
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,11 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
 def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
     """ValueError where the file is damaged or was written by another version of this code."""
     try:
+        with zipfile.ZipFile(path) as archive:  # torch.load itself does not notice a flipped bit
+            if part := archive.testzip():
+                raise EOFError(f"checksum of {part}")
         state = torch.load(path, map_location=device, weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+    except (RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path}: the checkpoint is damaged ({error}); remove the file to start again") from error
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise ValueError(f"{path}: not a checkpoint of this version (format {FORMAT}); use the code that wrote it")

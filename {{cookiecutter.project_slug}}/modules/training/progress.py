@@ -44,10 +44,19 @@ class Progress:
         self.total_steps = total_steps
         self.examples_per_step = examples_per_step
         self.started = time.monotonic()
-        self.training_s = 0.0  # fetching and updating, of this launch
-        self.steps = 0  # of this launch
+        self._reported_s, self._reported_steps = 0.0, 0  # of this launch
         self._bar = live_bar("training", total_steps) if _on_terminal(log) else None
         self._reset()
+
+    @property
+    def training_s(self) -> float:
+        """Seconds of fetching and updating, of this launch."""
+        return self._reported_s + self._fetch_s + self._update_s
+
+    @property
+    def examples(self) -> int:
+        """Trained on, in this launch."""
+        return (self._reported_steps + self._steps) * self.examples_per_step
 
     def count(self, fetch_s: float, update_s: float) -> None:
         self._steps += 1
@@ -57,10 +66,10 @@ class Progress:
     def report(self, step: int, epoch: float, loss: float) -> dict[str, Any]:
         """Says where the run is and returns the same for state.json. Call it when the device has been waited for."""
         steps, seconds = max(self._steps, 1), self._fetch_s + self._update_s
-        self.steps += self._steps
-        self.training_s += seconds
+        self._reported_steps += self._steps
+        self._reported_s += seconds
         elapsed = time.monotonic() - self.started
-        left = elapsed / max(self.steps, 1) * (self.total_steps - step)
+        left = elapsed / max(self._reported_steps, 1) * (self.total_steps - step)
         rate = steps * self.examples_per_step / max(seconds, 1e-9)
         self.log.info(
             f"step {step}/{self.total_steps} | epoch {epoch:.2f} | loss {loss:.4f} | {rate:.0f} examples/s | "

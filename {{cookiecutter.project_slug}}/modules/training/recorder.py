@@ -1,9 +1,10 @@
 """What a run leaves behind while it trains: rows, checkpoints, its state, its log; where and when, not what."""
 
+import contextlib
 import logging
-import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -88,7 +89,7 @@ class Recorder:
             "wall_s": time.monotonic() - self._started,
             "cpu_s": time.process_time() - self._cpu_at_start,
             "training_s": self.progress.training_s,
-            "examples": self.progress.steps * self.progress.examples_per_step,
+            "examples": self.progress.examples,
         }
         return {name: self._earlier[name] + now[name] for name in now}
 
@@ -99,14 +100,26 @@ class Recorder:
             self._tracker.close()
 
 
+def reset_peak_memory(device: torch.device) -> None:
+    """A worker of a sweep trains one run after the other: each one's peak is its own, where the system can forget."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # proc(5): resets VmHWM; Linux only
+
+
 def peak_memory_mb() -> float | None:
-    """The largest resident size this process has had; None where the system does not tell (Windows)."""
+    """The largest resident size of this process since then; None where the system does not tell (Windows)."""
+    try:
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
+        return int(status.split("VmHWM:")[1].split()[0]) / 2**10
+    except (OSError, IndexError):
+        pass
     try:
         import resource
     except ImportError:
         return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10  # bytes on macOS, KiB elsewhere
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # bytes on macOS
 
 
 def _bits() -> dict[str, Any]:

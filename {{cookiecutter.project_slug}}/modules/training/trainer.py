@@ -51,8 +51,7 @@ class Trainer(ABC):
         seed: int,
         device: torch.device,
     ) -> None:
-        """`network` is on `device` and `optimizer` holds its parameters. ValueError: the data do not fill one step, or
-        there is no such metric to monitor."""
+        """`network` is on `device`; `optimizer` holds its parameters. ValueError: too few data, unknown monitor."""
         self.bare = network  # what is saved; never a wrapper
         self.network: Callable[..., Any] = torch.compile(network) if config.compile else network
         self.training = True  # for `step` to ask: training or evaluation
@@ -143,7 +142,7 @@ class Trainer(ABC):
             set_seed(seeds[self.steps % self.steps_per_epoch], self.device)
             recorder.progress.count(*self._update(batches))
             self.steps += 1
-            if recorder.report_due(self.steps):  # waits for the device, as an evaluation does
+            if recorder.report_due(self.steps) or self.steps == self.total_steps:  # waits for the device
                 recorder.report(self.steps, self._epoch, self._means.latest("loss"))
             if self.steps % every == 0 or self.steps == self.total_steps:
                 self._validate(recorder)
@@ -203,6 +202,8 @@ class Trainer(ABC):
         self.stopped_early = self._evaluations_since_best == self.config.early_stopping
 
     def _save(self, recorder: Recorder) -> None:
+        if not all(bool(p.isfinite().all()) for p in self._parameters):  # the last good checkpoint stays
+            raise ValueError("training: the weights are no longer finite; lower optimizer.lr or set training.clip_norm")
         modules = {"network": self.bare, "optimizer": self.optimizer, "scaler": self._scaler, "average": self._average}
         state = {name: module.state_dict() for name, module in modules.items() if module is not None}
         state |= {name: getattr(self, name) for name in _PLAIN_STATE}
@@ -222,11 +223,10 @@ class Trainer(ABC):
     def _check_monitor(self) -> None:
         first = itertools.islice(self.validation.in_order(self.config.evaluation_batch_size), 1)
         known = [f"validation/{name}" for name in self.evaluate(first).metrics]
-        if self.config.monitor not in known:
-            hint = nearest(self.config.monitor, known)
-            raise ValueError(
-                f'training.monitor: "{self.config.monitor}" is none of the metrics {", ".join(known)}{hint}'
-            )
+        name = self.config.monitor
+        if name not in known:
+            hint = nearest(name, known)
+            raise ValueError(f'training.monitor: "{name}" is none of the metrics {", ".join(known)}{hint}')
 
 
 _PLAIN_STATE = ("best", "last", "stopped_early", "_evaluations_since_best", "_plateau_scale")

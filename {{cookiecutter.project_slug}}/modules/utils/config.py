@@ -7,6 +7,7 @@ whose signature is their contract (see build.py).
 import difflib
 import math
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from typing import Any, TypeVar, cast
@@ -83,7 +84,7 @@ def typed(schema: type[T], values: DictConfig | Mapping[str, Any]) -> T:
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """' did you mean "x"?' or '' -- the end of a sentence about an unknown name."""
-    close = difflib.get_close_matches(name, list(known), n=1)
+    close = difflib.get_close_matches(name, set(known) - {name}, n=1)
     return f'; did you mean "{close[0]}"?' if close else ""
 
 
@@ -167,6 +168,8 @@ def _check_values(config: TrainConfig) -> None:
     for one, other in _EITHER_OR:
         if (values[f"training.{one}"] is None) == (values[f"training.{other}"] is None):
             raise ValueError(f"training.{one}: set either this or training.{other}, and the other one to null")
+    if config.training.monitor.endswith("/loss") and config.training.direction != "min":
+        raise ValueError(f"training.direction: must be min for training.monitor={config.training.monitor}")
     _check_name("study", config.study)
     for group in ("model", "data", "optimizer"):
         node = getattr(config, group)
@@ -177,5 +180,7 @@ def _check_values(config: TrainConfig) -> None:
 
 def _check_name(key: str, name: str) -> None:
     """These names become folder names, on Windows too."""
-    if not name or name[0] == "." or name[-1] in ". " or len(name) > 100 or set(name) & set('/\\:*?"<>|\n\r\t\0'):
+    reserved = re.fullmatch(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", name, flags=re.IGNORECASE)
+    strange = not name or name[0] == "." or name[-1] in ". " or set(name) & set('/\\:*?"<>|\n\r\t\0')
+    if reserved or strange or len(name) > 100:
         raise ValueError(f'{key}: "{name}" cannot name a folder; use letters, digits, "-", "_" and "."')

@@ -5,9 +5,11 @@ import json
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from modules.utils.config import TrainConfig, flatten
+from modules.utils.run_folder import read_json
 
 NO_PART_OF_IT = ("study", "system")  # they do not change the result
 
@@ -21,6 +23,12 @@ def run_id(config: TrainConfig) -> str:
 def run_name(config: TrainConfig) -> str:
     """The name of the run's folder: <model>-<data>-s<seed>-<run_id>. No clock in it."""
     return f"{config.model['name']}-{config.data['name']}-s{config.seed}-{run_id(config)}"
+
+
+def data_version(config: TrainConfig) -> str | None:
+    """The fingerprint of a prepared data set, without reading the data; None where there is nothing prepared."""
+    about = read_json(Path(config.system.datasets_dir) / str(config.data.get("folder")) / "dataset.json")
+    return about["fingerprint"] if about else None
 
 
 def identity(config: TrainConfig) -> dict[str, Any]:

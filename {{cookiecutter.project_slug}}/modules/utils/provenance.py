@@ -46,7 +46,8 @@ def code_diff() -> bytes | None:
         variables = os.environ | {"GIT_INDEX_FILE": str(index)}
         here = [path for path in CODE_AND_CONFIG if (ROOT / path).exists()]
         _git("add", "--intent-to-add", "--", *here, env=variables)  # lists untracked files in the copied index only
-        return _git_bytes("diff", "--binary", "--relative", "HEAD", "--", *here, env=variables) or None
+        plain = ["--no-ext-diff", "--no-textconv", "--no-color", "--src-prefix=a/", "--dst-prefix=b/"]
+        return _git_bytes("diff", "--binary", "--relative", *plain, "HEAD", "--", *here, env=variables) or None
 
 
 @functools.cache

@@ -26,16 +26,10 @@ class RunFolder:
         self.log = path / "train.log"
         self._state: dict[str, Any] = {"host": socket.gethostname(), "pid": os.getpid()}
 
-    @property
-    def finished(self) -> bool:
-        return self.result.exists()
-
-    def read_result(self) -> dict[str, Any]:
-        """run.json of a finished run. ValueError where it is damaged."""
+    def read_result(self) -> dict[str, Any] | None:
+        """run.json of a finished run; None where it is not there or damaged: the run's command writes it again."""
         result = read_json(self.result)
-        if not isinstance(result, dict) or result.get("format") != 1:
-            raise ValueError(f"{self.result}: is damaged; remove this file, and the run's command writes it again")
-        return result
+        return result if isinstance(result, dict) and result.get("format") == 1 else None
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
