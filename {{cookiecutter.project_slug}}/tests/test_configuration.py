@@ -1,6 +1,8 @@
 """Every file of config/ is sound, and what it holds is the identity of a run."""
 
 from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
 
 import hydra
 import pytest
@@ -14,7 +16,7 @@ from modules.reporting.report import ReportConfig
 from modules.reporting.status import StatusConfig
 from modules.tasks import EvaluateConfig
 from modules.utils.build import build
-from modules.utils.config import TrainConfig, typed
+from modules.utils.config import TrainConfig, flatten, typed
 from modules.utils.identity import run_id
 
 CONFIG = ROOT / "config"
@@ -47,6 +49,19 @@ def test_every_choice_of_every_group_composes_and_passes_the_schema(group: str, 
     for key, values in (composed.hydra.sweeper.params or {}).items():
         for value in values.split(","):
             checked(compose(override(group, choice), f"{key}={value}"))
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in CONFIG.glob("*.yaml") if path.stem != "tool"))
+def test_a_local_file_tells_every_entry_point_where_things_are(name: str, tmp_path: Path) -> None:
+    (tmp_path / "local").mkdir()
+    own = "# @package _global_\nsystem: {runs_dir: /scratch/runs, datasets_dir: /scratch/datasets}\n"
+    (tmp_path / "local" / "default.yaml").write_text(own)
+    with hydra.initialize_config_dir(str(CONFIG), version_base="1.3"):
+        composed = hydra.compose(name, [f"hydra.searchpath=[{tmp_path.as_uri()}]"])
+    config = typed(SCHEMAS[name], for_schema(SCHEMAS[name], composed))
+    paths = {key: value for key, value in flatten(asdict(config)).items() if key.endswith(("runs_dir", "datasets_dir"))}
+    assert paths
+    assert all(value.startswith("/scratch/") for value in paths.values())
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in CONFIG.glob("*.yaml") if path.stem != "tool"))
