@@ -143,7 +143,7 @@ def refusal(runs_dir: Path, *overrides: str, **how: Any) -> str:
 
 
 def test_batch_norm_needs_two_examples(runs_dir: Path) -> None:
-    answer = refusal(runs_dir, "model=net_bn", "training.batch_size=1", base=DIGITS)
+    answer = refusal(runs_dir, "model=net_bn", "training.batch_size=1")
     assert answer == "training.batch_size: batch normalisation needs batches of at least 2"
 
 
