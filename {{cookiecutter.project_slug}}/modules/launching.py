@@ -99,14 +99,18 @@ def _check_choices() -> None:
 def rerun_command() -> str:
     """The command that runs this one member again, whatever sweep or launcher it came from."""
     config = HydraConfig.get()
-    overrides = [o for o in task_overrides(config) if not o.startswith("+launcher=")]
     mode = ["hydra.mode=RUN"] if config.mode == RunMode.MULTIRUN else []
-    return shlex.join(["python", f"runs/{config.job.name}.py", *mode, *overrides])
+    return shlex.join(["python", f"runs/{config.job.name}.py", *mode, *run_overrides(config)])
 
 
 def task_overrides(config: Any) -> list[str]:
     """Of Hydra's node of a configuration: as they were typed, interpolations and all."""
     return cast(list[str], OmegaConf.to_container(config.overrides.task, resolve=False))
+
+
+def run_overrides(config: Any) -> list[str]:
+    """Those that are about the run, whatever launches it."""
+    return [override for override in task_overrides(config) if not override.startswith("+launcher=")]
 
 
 def save_hydra_snapshot(folder: Path) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from modules.utils import provenance
 from modules.utils.build import checked
 from modules.utils.config import TrainConfig, nearest, typed
-from modules.utils.identity import data_version, run_id, run_name
+from modules.utils.identity import data_version, run_id, run_path
 from modules.utils.run_folder import RunFolder, read_json, write_json
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class EvaluateConfig:
 
 def train(config: TrainConfig) -> None:
     """One run, from where it stands: begun, resumed or, if it is finished, left alone."""
-    folder = RunFolder(Path(config.system.runs_dir) / config.study / run_name(config))
+    folder = RunFolder(run_path(config))
     if is_finished(folder, config):
         return
     from modules.parts import make_data, make_trainer, set_up_torch

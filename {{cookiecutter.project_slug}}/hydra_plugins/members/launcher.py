@@ -85,7 +85,7 @@ def _end_with(parent: int) -> None:
 @contextmanager
 def _progress(configs: Sequence[DictConfig]) -> Iterator[Callable[[int, float, str | None], None]]:
     """Yields what to call for each member that has ended: prints a line, and moves a bar where there is a terminal."""
-    from modules.launching import task_overrides
+    from modules.launching import run_overrides
     from modules.training.progress import duration, live_bar
 
     started, ended, failed, total = time.monotonic(), 0, 0, len(configs)
@@ -96,7 +96,7 @@ def _progress(configs: Sequence[DictConfig]) -> Iterator[Callable[[int, float, s
         ended, failed = ended + 1, failed + (error is not None)
         left = (time.monotonic() - started) / ended * (total - ended)
         how = f"failed: {error}" if error else f"finished in {duration(seconds)}"
-        member = " ".join(o for o in task_overrides(configs[number].hydra) if not o.startswith("+launcher="))
+        member = " ".join(run_overrides(configs[number].hydra))
         line = f"[{ended}/{total}, {failed} failed, {duration(left)} left] {member}: {how}"
         if bar:
             bar.console.print(line, markup=False, highlight=False, soft_wrap=True)

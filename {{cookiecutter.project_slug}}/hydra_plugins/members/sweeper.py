@@ -19,7 +19,7 @@ from hydra_plugins.members.compose import Composer
 
 @dataclass
 class Member:
-    """One run of a sweep. `error`: a sentence that says why it was refused or failed; a refused one has no folder."""
+    """One run of a sweep. `error`: a sentence on why it was refused or failed; `folder`: None if it has no name yet."""
 
     overrides: list[str]
     config: DictConfig | None = None
@@ -74,14 +74,14 @@ def _checked(composer: Composer, overrides: list[str]) -> Member:
     from modules.launching import sentence
     from modules.tasks import finished_code
     from modules.utils.config import TrainConfig, typed
-    from modules.utils.identity import run_name
+    from modules.utils.identity import run_path
     from modules.utils.run_folder import RunFolder
 
     folder = None
     try:
         composed = composer.compose(overrides)
         config = typed(TrainConfig, {str(key): node for key, node in composed.items() if key != "hydra"})
-        folder = Path(config.system.runs_dir) / config.study / run_name(config)
+        folder = run_path(config)
         finished_with = finished_code(RunFolder(folder), config)
     except Exception as error:
         if (message := sentence(error)) is None:

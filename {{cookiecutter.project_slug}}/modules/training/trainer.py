@@ -204,21 +204,22 @@ class Trainer(ABC):
     def _save(self, recorder: Recorder) -> None:
         if not all(bool(p.isfinite().all()) for p in self._parameters):  # the last good checkpoint stays
             raise ValueError("training: the weights are no longer finite; lower optimizer.lr or set training.clip_norm")
-        modules = {"network": self.bare, "optimizer": self.optimizer, "scaler": self._scaler, "average": self._average}
-        state = {name: module.state_dict() for name, module in modules.items() if module is not None}
+        state = {name: module.state_dict() for name, module in self._stateful().items()}
         state |= {name: getattr(self, name) for name in _PLAIN_STATE}
         recorder.save({"step": self.steps, "means": self._means.state(), **state}, self._best_to_save)
         self._best_to_save = None
 
     def _load(self, saved: dict[str, Any]) -> None:
-        modules = {"network": self.bare, "optimizer": self.optimizer, "scaler": self._scaler, "average": self._average}
-        for name, module in modules.items():
-            if module is not None:
-                module.load_state_dict(saved[name])
+        for name, module in self._stateful().items():
+            module.load_state_dict(saved[name])
         for name in _PLAIN_STATE:
             setattr(self, name, saved[name])
         self.steps = saved["step"]
         self._means = RunningMeans(saved["means"])
+
+    def _stateful(self) -> dict[str, Any]:
+        parts = {"network": self.bare, "optimizer": self.optimizer, "scaler": self._scaler, "average": self._average}
+        return {name: part for name, part in parts.items() if part is not None}
 
     def _check_monitor(self) -> None:
         first = itertools.islice(self.validation.in_order(self.config.evaluation_batch_size), 1)

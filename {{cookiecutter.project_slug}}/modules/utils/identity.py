@@ -25,6 +25,11 @@ def run_name(config: TrainConfig) -> str:
     return f"{config.model['name']}-{config.data['name']}-s{config.seed}-{run_id(config)}"
 
 
+def run_path(config: TrainConfig) -> Path:
+    """The run's folder, the same whatever launches it."""
+    return Path(config.system.runs_dir) / config.study / run_name(config)
+
+
 def data_version(config: TrainConfig) -> str | None:
     """The fingerprint of a prepared data set, without reading the data; None where there is nothing prepared."""
     about = read_json(Path(config.system.datasets_dir) / str(config.data.get("folder")) / "dataset.json")
