@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from modules.utils.config import flatten, nearest, typed
+from modules.utils.secrets import refuse_secrets
 
 T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[1]
@@ -28,6 +29,7 @@ def main(config_name: str, schema: type[T], task: Callable[[T], None]) -> None:
     Exit status 0, or 1 after "error: <one sentence>"; a mistake in the code, not in the input, shows its traceback.
     """
     os.chdir(ROOT)  # every path in config/ starts here
+    _refuse_secrets_typed()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then leaves every error to us
     try:
         hydra.main(version_base="1.3", config_path=str(ROOT / "config"), config_name=config_name)(Task(schema, task))()
@@ -49,6 +51,7 @@ class Task:
     def __call__(self, composed: DictConfig) -> None:
         try:
             _check_choices()
+            refuse_secrets(flatten(OmegaConf.to_container(HydraConfig.get().job, resolve=False)))
             self.task(typed(self.schema, for_schema(self.schema, composed)))
         except Exception as error:
             if HydraConfig.get().mode == RunMode.RUN:
@@ -110,7 +113,8 @@ def task_overrides(config: Any) -> list[str]:
 
 def run_overrides(config: Any) -> list[str]:
     """Those that are about the run, whatever launches it."""
-    return [override for override in task_overrides(config) if not override.startswith("+launcher=")]
+    launching = ("+launcher=", "restart=")
+    return [override for override in task_overrides(config) if not override.startswith(launching)]
 
 
 def save_hydra_snapshot(folder: Path) -> None:
@@ -126,8 +130,17 @@ def _exit(error: Exception) -> NoReturn:
     if message is None:
         traceback.print_exception(error)
     else:
-        print(f"error: {message}", file=sys.stderr)
+        process = f"process {os.environ['RANK']}: " if os.environ.get("RANK", "0") != "0" else ""  # of torchrun
+        print(f"{process}error: {message}", file=sys.stderr)
     sys.exit(1)
+
+
+def _refuse_secrets_typed() -> None:
+    """Before Hydra or anything else has seen them."""
+    try:
+        refuse_secrets({key: value for key, _, value in (word.partition("=") for word in sys.argv[1:])})
+    except ValueError as error:
+        _exit(error)
 
 
 def _first_line(error: Exception) -> str:

@@ -1,8 +1,6 @@
 """The parts of a run, built as its configuration says: the device, the data set, its batches, and the trainer."""
 
-import multiprocessing
 import os
-import sys
 from typing import Literal
 
 import torch
@@ -12,7 +10,8 @@ from torch.optim import Optimizer
 from modules.data.batches import LoaderBatches, TensorBatches
 from modules.data.sources import DataSet
 from modules.training.classification import ClassificationTrainer
-from modules.training.trainer import Trainer, steps_per_epoch
+from modules.training.schedule import steps_per_epoch
+from modules.training.trainer import Trainer
 from modules.utils.build import build
 from modules.utils.config import TrainConfig
 from modules.utils.randomness import key
@@ -25,13 +24,13 @@ def set_up_torch(config: TrainConfig) -> torch.device:
         torch.set_num_threads(config.system.threads)
     if config.system.device == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"system.device: no GPU visible (torch {torch.__version__}); use cpu or auto")
-    name = "cuda" if torch.cuda.is_available() and config.system.device != "cpu" else "cpu"
-    if name == "cuda":
+    device = torch.device("cuda" if torch.cuda.is_available() and config.system.device != "cpu" else "cpu")
+    if device.type == "cuda":
         torch.use_deterministic_algorithms(config.training.deterministic)
-    if multiprocessing.get_start_method(allow_none=True) == "loky":
-        method = "fork" if sys.platform == "linux" else "spawn"
-        multiprocessing.set_start_method(method, force=True)  # DataLoader workers fail under joblib's own
-    return torch.device(name)
+        if "LOCAL_RANK" in os.environ:  # torchrun: a GPU for each process
+            device = torch.device("cuda", _own_gpu(int(os.environ["LOCAL_RANK"])))
+            torch.cuda.set_device(device)
+    return device
 
 
 def make_data(config: TrainConfig) -> DataSet:
@@ -63,3 +62,10 @@ def make_batches(
     if data.in_memory:
         return TensorBatches(data, indices, device, config.seed, max_shift)
     return LoaderBatches(data, indices, device, config.seed, max_shift, config.system.loader_workers)
+
+
+def _own_gpu(number: int) -> int:
+    there = torch.cuda.device_count()
+    if number >= there:
+        raise ValueError(f"torchrun --nproc-per-node: process {number + 1} finds {there} GPUs; start one for each GPU")
+    return number

@@ -6,7 +6,7 @@ import os
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,14 @@ import yaml
 
 from modules.data.sources import DataSet
 from modules.launching import rerun_command, save_hydra_snapshot
+from modules.training.progress import close_log, open_log
 from modules.training.recorder import peak_memory_mb
-from modules.training.trainer import Trainer
+from modules.training.trainer import Diverged, Trainer
 from modules.utils import provenance
 from modules.utils.config import TrainConfig
+from modules.utils.distributed import lost_another, rank, world_size
 from modules.utils.identity import differences, run_id
+from modules.utils.interruption import Interrupted
 from modules.utils.run_folder import RunFolder, atomic_file, read_json, write_json
 
 
@@ -32,17 +35,20 @@ def record_start(folder: RunFolder, config: TrainConfig, data: DataSet, log: log
         raise ValueError(f"{folder.path}: holds a run with another {', '.join(keys)}; remove or rename that folder")
     launches = read_json(folder.path / "provenance.json") or []
     if launches and launches[-1]["data_fingerprint"] != data.fingerprint:
-        raise ValueError(f"{folder.path}: began on other data ({launches[-1]['data_fingerprint']}); remove that folder")
-    record = provenance.launch_record(rerun_command(), now()) | {"threads": torch.get_num_threads()} | _gpu()
+        raise ValueError(
+            f"{folder.path}: began on other data ({launches[-1]['data_fingerprint']}); add restart=true to begin anew"
+        )
+    record = provenance.launch_record(rerun_command(), now()) | _gpu()
+    record |= {"threads": torch.get_num_threads(), "processes": world_size()}
     record |= {"data_fingerprint": data.fingerprint, "diff": None}
     if launches and launches[-1]["code_id"] != record["code_id"]:
         log.warning("warning: this run goes on with other code than it began with")
+    with atomic_file(folder.path / "config.yaml") as file:  # first: it makes the folder one of a run
+        file.write(yaml.safe_dump(asdict(config), sort_keys=False, allow_unicode=True).encode())
     if diff := provenance.code_diff():
         record["diff"] = f"code-{record['code_id']}.diff"
         with atomic_file(folder.path / record["diff"]) as file:
             file.write(diff)
-    with atomic_file(folder.path / "config.yaml") as file:
-        file.write(yaml.safe_dump(asdict(config), sort_keys=False, allow_unicode=True).encode())
     with atomic_file(folder.path / "split.npz") as file:
         file.write(data.split.to_bytes())
     save_hydra_snapshot(folder.path / ".hydra")
@@ -50,21 +56,37 @@ def record_start(folder: RunFolder, config: TrainConfig, data: DataSet, log: log
 
 
 @contextmanager
+def log_kept(folder: RunFolder, *, quiet: bool) -> Iterator[logging.Logger]:
+    """train.log, and the terminal unless `quiet`. Only process 0 of a run has one; another writes why it failed."""
+    log = open_log(folder.log if rank() == 0 else folder.path / f"train-rank{rank()}.log", quiet=quiet or rank() > 0)
+    if rank() > 0:
+        log.setLevel(logging.ERROR)
+    try:
+        yield log
+    finally:
+        close_log(log)
+
+
+@contextmanager
 def state_kept(folder: RunFolder, log: logging.Logger) -> Iterator[None]:
     """Leaves in state.json how the run ended, and the traceback of a failure in train.log."""
     job = os.environ.get("SLURM_JOB_ID")
-    folder.write_state("running", started=time.time(), reason=None, job=job, log=folder.log.name)
+    write = folder.write_state if rank() == 0 else _nothing
+    write("running", started=time.time(), reason=None, job=job, log=folder.log.name)
     try:
-        yield
-    except KeyboardInterrupt:
-        folder.write_state("interrupted", reason="Ctrl-C")
-        log.info("interrupted; the same command resumes this run")
+        with folder.heartbeat() if rank() == 0 else nullcontext():
+            yield
+    except (Interrupted, KeyboardInterrupt) as error:
+        write("interrupted", reason=str(error) or "Ctrl-C twice")
         raise
     except Exception as error:
         kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
-        folder.write_state("failed", reason=f"{kind}{error}".splitlines()[0])
-        record = log.makeRecord("run", logging.ERROR, "", 0, traceback.format_exc(), (), None)
-        log.handlers[0].emit(record)  # the file; the terminal gets it from launching.py
+        with suppress(OSError):  # the disk may be full: that is then the error
+            write("diverged" if isinstance(error, Diverged) else "failed", reason=f"{kind}{error}".splitlines()[0])
+            record = log.makeRecord("run", logging.ERROR, "", 0, traceback.format_exc(), (), None)
+            log.handlers[0].emit(record)  # the file; the terminal gets it from launching.py
+        if lost_another(error):
+            raise ValueError(f"{folder.path}: another process of this run ended; its own message says why") from error
         raise
 
 
@@ -107,7 +129,7 @@ def _cost(trainer: Trainer, costs: dict[str, float]) -> dict[str, float | int | 
     return {
         "wall_s": costs["wall_s"],
         "cpu_s": costs["cpu_s"],
-        "gpu_s": costs["wall_s"] if on_gpu else 0.0,
+        "gpu_s": costs["wall_s"] * world_size() if on_gpu else 0.0,
         "examples_per_s": costs["examples"] / costs["training_s"] if costs["training_s"] else None,
         "peak_memory_mb": peak_memory_mb(),
         "peak_gpu_memory_mb": torch.cuda.max_memory_allocated() / 2**20 if on_gpu else None,
@@ -130,3 +152,7 @@ def _gpu() -> dict[str, str | None]:
     if not torch.cuda.is_available():
         return {"gpu": None, "cuda": None, "driver": None}
     return {"gpu": torch.cuda.get_device_name(), "cuda": torch.version.cuda, "driver": provenance.gpu_driver()}
+
+
+def _nothing(*_: Any, **__: Any) -> None:
+    """What a process other than 0 writes of its state."""

@@ -8,20 +8,22 @@ from __future__ import annotations
 import glob
 import math
 import multiprocessing
-from dataclasses import dataclass
+import os
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modules.utils import provenance
 from modules.utils.build import checked
 from modules.utils.config import TrainConfig, nearest, typed
-from modules.utils.identity import data_version, run_id, run_path
+from modules.utils.identity import data_version, differences, run_id, run_path
+from modules.utils.interruption import Interruption
 from modules.utils.run_folder import RunFolder, read_json, write_json
 
 if TYPE_CHECKING:
-    import logging
-
     from modules.data.sources import DataSet
+    from modules.training.recorder import Recorder
     from modules.training.trainer import Trainer
 
 
@@ -38,28 +40,37 @@ class EvaluateConfig:
 def train(config: TrainConfig) -> None:
     """One run, from where it stands: begun, resumed or, if it is finished, left alone."""
     folder = RunFolder(run_path(config))
-    if is_finished(folder, config):
+    alone = os.environ.get("WORLD_SIZE", "1") == "1"
+    if alone and not config.restart and is_finished(folder, config):
         return
     from modules.parts import make_data, make_trainer, set_up_torch
-    from modules.records import record_start, state_kept
-    from modules.training.progress import close_log, open_log
-    from modules.training.recorder import reset_peak_memory
+    from modules.records import log_kept, record_start, state_kept
+    from modules.training.recorder import Recorder, reset_peak_memory
+    from modules.utils.distributed import first, process_group
 
     device = set_up_torch(config)
     reset_peak_memory(device)
-    data = make_data(config)
-    trainer = make_trainer(config, data, device)
-    _check_tracker(config)
-    with folder.locked():
-        if is_finished(folder, config):  # by the process that held the lock until now
-            return
-        log = open_log(folder.log, quiet=_in_worker())
-        try:
-            record_start(folder, config, data, log)
-            with state_kept(folder, log):
-                _train_in(folder, config, data, trainer, log)
-        finally:
-            close_log(log)
+    with process_group(device):
+        data = make_data(config)
+        trainer = make_trainer(config, data, device)
+        _check_tracker(config)
+        with Interruption() as interruption, ExitStack() as lock:
+            if first(lambda: _enter(folder, config, lock)):
+                return
+            with log_kept(folder, quiet=_in_worker()) as log:
+                first(lambda: record_start(folder, config, data, log))
+                with state_kept(folder, log):
+                    recorder = Recorder(folder, log, run_id(config), config.system, interruption)
+                    _train_in(folder, config, data, trainer, recorder)
+
+
+def discard(config: TrainConfig) -> None:
+    """Deletes what a run has done so far, after saying what that is. ValueError where a process is writing it, or where
+    the folder is not that of this run."""
+    folder = RunFolder(run_path(config))
+    if folder.path.exists():
+        with folder.locked():
+            _discard(folder, config)
 
 
 def evaluate(config: EvaluateConfig) -> None:
@@ -81,17 +92,51 @@ def evaluate(config: EvaluateConfig) -> None:
         raise ValueError("\n".join([f"{len(problems)} of {len(finished)} runs were not evaluated:", *problems]))
 
 
-def _train_in(folder: RunFolder, config: TrainConfig, data: DataSet, trainer: Trainer, log: logging.Logger) -> None:
-    from modules.records import result
-    from modules.training.recorder import Recorder
+def _enter(folder: RunFolder, config: TrainConfig, lock: ExitStack) -> bool:
+    """Takes the lock, and the run as it stands there; returns whether it is finished."""
+    lock.enter_context(folder.locked())
+    if config.restart:
+        _discard(folder, config)
+        config.restart = False
+    elif is_finished(folder, config):
+        return True
+    state = folder.read_state()
+    if state.get("status") == "diverged":
+        raise ValueError(
+            f"{folder.path}: diverged ({state.get('reason')}); change a setting, or add restart=true to try it again"
+        )
+    return False
 
-    recorder = Recorder(folder, log, run_id(config), config.system)
+
+def _discard(folder: RunFolder, config: TrainConfig) -> None:
+    from modules.records import read_config
+
+    files = [path for path in folder.path.rglob("*") if path.is_file() and path.name != ".lock"]
+    if not files:
+        return
+    saved = read_config(folder.path)
+    if not saved or differences(saved, asdict(config)):
+        raise ValueError(f"{folder.path}: holds something else than this run; look at it and remove it by hand")
+    megabytes = sum(path.lstat().st_size for path in files) / 2**20
+    state = folder.read_state()
+    done = f"{state.get('status', 'not begun')} at step {state.get('step', 0)}"
+    print(f"restart: deletes {folder.path} ({done}, {len(files)} files, {megabytes:.1f} MB)", flush=True)
+    folder.clear()
+
+
+def _train_in(folder: RunFolder, config: TrainConfig, data: DataSet, trainer: Trainer, recorder: Recorder) -> None:
+    from modules.records import result
+    from modules.utils.distributed import rank
+
+    log = recorder.log
     log.info(f"{folder.path}: {trainer.total_steps} steps, {trainer.steps_per_epoch} an epoch, on {trainer.device}")
     trainer.train(recorder)
     if trainer.best is None:
         raise ValueError(f"training.monitor: {config.training.monitor} was never a number; monitor another metric")
-    write_json(folder.result, result(folder, config, data, trainer, recorder.costs()))
-    folder.write_state("finished", step=trainer.steps, seconds_left=0.0)
+    costs = recorder.costs()
+    if rank() == 0:
+        write_json(folder.result, result(folder, config, data, trainer, costs))
+        folder.write_state("finished", step=trainer.steps, seconds_left=0.0)
     early = f"stopped early at step {trainer.steps}" if trainer.stopped_early else "finished"
     best = trainer.best["metrics"][config.training.monitor]
     log.info(f"{early}: best {config.training.monitor} {best:.4f} at step {trainer.best['step']}")
@@ -103,7 +148,7 @@ def is_finished(folder: RunFolder, config: TrainConfig) -> bool:
     if code and not _in_worker():
         print(f"{folder.path}: finished already; nothing to do")
         if code != provenance.code_id():
-            print("warning: it finished with other code than there is now; remove the folder to run it again")
+            print("warning: it finished with other code than there is now; add restart=true to run it again")
     return code is not None
 
 
@@ -114,7 +159,9 @@ def finished_code(folder: RunFolder, config: TrainConfig) -> str | None:
         return None
     trained_on, there_is = result["data"]["fingerprint"], data_version(config)
     if there_is not in (None, trained_on):
-        raise ValueError(f"{folder.path}: finished on other data ({trained_on}, now {there_is}); remove that folder")
+        raise ValueError(
+            f"{folder.path}: finished on other data ({trained_on}, now {there_is}); add restart=true to run it again"
+        )
     return result["launches"][-1]["code_id"]
 
 
@@ -145,7 +192,7 @@ def _evaluate_once(folder: RunFolder, wanted: EvaluateConfig) -> None:
     saved["system"] |= {"device": wanted.device, "datasets_dir": wanted.datasets_dir, "threads": 1, "tracker": None}
     config = typed(TrainConfig, saved)
     device = set_up_torch(config)
-    best = load_checkpoint(folder.checkpoints / "best.pt", device)
+    best = load_checkpoint(folder.checkpoints / "best.pt", device, result["run_id"])
     if best["step"] != result["best"]["step"]:
         raise ValueError(f"{folder.path}: best.pt is of step {best['step']}, which run.json does not call the best")
     data, about = make_data(config), result["data"]

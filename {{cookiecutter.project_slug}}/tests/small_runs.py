@@ -28,6 +28,7 @@ from modules.training.recorder import Recorder
 from modules.training.trainer import Trainer
 from modules.utils.config import TrainConfig, typed
 from modules.utils.identity import run_name
+from modules.utils.interruption import Interruption
 from modules.utils.run_folder import RunFolder
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -117,7 +118,8 @@ def parts_of(trainer: Trainer) -> dict[str, Any]:
 
 def train_in(folder: Path, trainer: Trainer) -> None:
     """Trains it in a folder that is no run of the project's task."""
-    trainer.train(Recorder(RunFolder(folder), logging.getLogger("test"), "an id", config_of(*SMALL_LINEAR).system))
+    system = config_of(*SMALL_LINEAR).system
+    trainer.train(Recorder(RunFolder(folder), logging.getLogger("test"), "an id", system, Interruption()))
 
 
 def result(folder: Path) -> dict[str, Any]:

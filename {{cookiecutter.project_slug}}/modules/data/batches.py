@@ -3,7 +3,7 @@
 Both serve the same examples in the same order, which is a function of (seed, epoch).
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from modules.data.augmentation import random_shift
 from modules.data.sources import DataSet
+from modules.utils.distributed import rank, world_size
 from modules.utils.randomness import epoch_order, generator
 
 Batch = dict[str, Tensor]  # "input" (batch, *input_shape) float32, "target" (batch,) int64
@@ -31,13 +32,16 @@ class TensorBatches:
 
     def in_order(self, batch_size: int) -> Iterator[Batch]:
         """Every example once, in the data set's own order; the last batch may be smaller."""
-        for inputs, targets in zip(self.inputs.split(batch_size), self.targets.split(batch_size), strict=True):
+        batches = list(zip(self.inputs.split(batch_size), self.targets.split(batch_size), strict=True))
+        for inputs, targets in batches[rank() :: world_size()]:
             yield {"input": inputs, "target": targets}
 
-    def shuffled(self, epoch: int, batch_size: int, first: int, batches: int) -> Iterator[Batch]:
-        """Batches `first` to `batches` - 1 of the epoch's order, augmented by (seed, epoch, number of the batch)."""
-        order = epoch_order(self.seed, epoch, len(self)).to(self.targets.device)
-        for number, chosen in enumerate(order.split(batch_size)[first:batches], first):
+    def shuffled(self, epoch: int, batch_size: int, first: int, batches: int) -> Generator[Batch]:
+        """Batches `first` to `batches` - 1 of this process, in the epoch's order, augmented by (seed, epoch, number of
+        the batch)."""
+        chunks = epoch_order(self.seed, epoch, len(self)).to(self.targets.device).split(batch_size)
+        for number in _share(first, batches):
+            chosen = chunks[number]
             inputs = self.inputs[chosen]
             if self.max_shift:
                 inputs = random_shift(inputs, self.max_shift, generator("augmentation", self.seed, epoch, number))
@@ -61,14 +65,14 @@ class LoaderBatches:
         return len(self.examples)
 
     def in_order(self, batch_size: int) -> Iterator[Batch]:
-        everything = torch.arange(len(self))
-        return self._load([[(None, i) for i in chosen] for chosen in everything.split(batch_size)])
+        chunks = torch.arange(len(self)).split(batch_size)[rank() :: world_size()]
+        return self._load([[(None, i) for i in chosen] for chosen in chunks])
 
-    def shuffled(self, epoch: int, batch_size: int, first: int, batches: int) -> Iterator[Batch]:
-        order = epoch_order(self.examples.seed, epoch, len(self))
-        return self._load([[(epoch, i) for i in chosen] for chosen in order.split(batch_size)[first:batches]])
+    def shuffled(self, epoch: int, batch_size: int, first: int, batches: int) -> Generator[Batch]:
+        chunks = epoch_order(self.examples.seed, epoch, len(self)).split(batch_size)
+        return self._load([[(epoch, i) for i in chunks[number]] for number in _share(first, batches)])
 
-    def _load(self, keys: list[list[tuple[int | None, Tensor]]]) -> Iterator[Batch]:
+    def _load(self, keys: list[list[tuple[int | None, Tensor]]]) -> Generator[Batch]:
         pinned = self.device.type == "cuda"
         plain = [[(epoch, int(i)) for epoch, i in batch] for batch in keys]
         # A generator of its own: a DataLoader otherwise draws from torch's, and so changes what a step draws.
@@ -79,8 +83,19 @@ class LoaderBatches:
             pin_memory=pinned,
             generator=generator("loader"),
         )
-        for batch in loader:
-            yield {name: tensor.to(self.device, non_blocking=pinned) for name, tensor in batch.items()}
+        try:
+            for batch in loader:
+                yield {name: tensor.to(self.device, non_blocking=pinned) for name, tensor in batch.items()}
+        except RuntimeError as error:
+            if "exited unexpectedly" not in str(error) and "killed by signal" not in str(error):
+                raise
+            lost = "a process that fetches batches was killed, as by a lack of memory; the same command resumes the run"
+            raise ValueError(f"system.loader_workers: {lost}") from error
+
+
+def _share(first: int, batches: int) -> range:
+    """The places of this process's batches `first` to `batches` - 1 in the epoch's order: the processes take turns."""
+    return range(first * world_size() + rank(), batches * world_size(), world_size())
 
 
 class _Examples(Dataset[Batch]):

@@ -9,23 +9,42 @@ import torch
 
 from modules.utils.run_folder import atomic_file
 
-FORMAT = 1
+FORMAT = 2
 
 
-def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    with atomic_file(path) as file:
-        torch.save({"format": FORMAT, **state}, file)
+class Unusable(ValueError):
+    """A checkpoint that is damaged or belongs to another run; the one before may do."""
 
 
-def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
-    """ValueError where the file is damaged or was written by another version of this code."""
+def save_checkpoint(path: Path, state: dict[str, Any], keep_as: Path | None = None) -> None:
+    """Replaces the file, which stays under the name `keep_as`. OSError, naming it, where it cannot be written."""
+    with atomic_file(path, keep_as) as file:
+        try:
+            torch.save({"format": FORMAT, **state}, file)
+        except RuntimeError as error:  # torch hides the reason, such as a full disk
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from error
+            raise
+
+
+def load_checkpoint(path: Path, device: torch.device, run_id: str) -> dict[str, Any]:
+    """`Unusable` where the file is damaged or of another run; ValueError where another version of the code wrote it."""
     try:
         with zipfile.ZipFile(path) as archive:  # torch.load itself does not notice a flipped bit
             if part := archive.testzip():
                 raise EOFError(f"checksum of {part}")
         state = torch.load(path, map_location=device, weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path}: the checkpoint is damaged ({error}); remove the file to start again") from error
-    if not isinstance(state, dict) or state.get("format") != FORMAT:
+    except (RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile, FileNotFoundError) as error:
+        reason = "missing" if isinstance(error, FileNotFoundError) else f"damaged ({_first_line(error)})"
+        raise Unusable(f"{path}: the checkpoint is {reason}") from error
+    if not isinstance(state, dict) or "format" not in state:
+        raise Unusable(f"{path}: is no checkpoint of this project")
+    if state["format"] != FORMAT:
         raise ValueError(f"{path}: not a checkpoint of this version (format {FORMAT}); use the code that wrote it")
+    if state["run_id"] != run_id:
+        raise Unusable(f"{path}: the checkpoint is of another run ({state['run_id']})")
     return state
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or ["it ends too early"])[0]

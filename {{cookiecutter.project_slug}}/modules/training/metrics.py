@@ -1,12 +1,14 @@
 """Metrics with exact sums over examples: never a mean of batch means, whatever the size of the last batch."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from modules.utils.distributed import gather
 
 
 @dataclass(frozen=True)
@@ -32,46 +34,56 @@ class ExampleMeans:
         self._examples += examples
 
     def evaluation(self) -> Evaluation:
-        """A matrix named "confusion_matrix" also gives accuracy, macro F1 and the accuracy of each class."""
+        """Over the examples of all processes. A matrix named "confusion_matrix" also gives accuracy, macro F1 and the
+        accuracy of each class."""
+        everyone = gather(({name: total.cpu() for name, total in self._sums.items()}, self._examples))
+        examples = sum(number for _, number in everyone)
         metrics, counts = {}, None
-        for name, total in self._sums.items():
+        for name in everyone[0][0]:
+            total = torch.stack([sums[name] for sums, number in everyone if number]).sum(0)
             if name == "confusion_matrix":
-                counts = total.round().cpu().numpy()
+                counts = total.round().numpy()
                 metrics |= classification_metrics(counts)
             else:
-                metrics[name] = total.item() / self._examples
+                metrics[name] = total.item() / examples
         return Evaluation(metrics, None if counts is None else counts.astype(int).tolist())
 
 
 class RunningMeans:
     """Means over equal batches since the last row. Values stay on the device until somebody asks; they are then summed
-    one after the other in double precision, so that when they are read does not change a bit of the sum. ValueError,
-    from whatever reads, where the loss was not a finite number."""
+    one after the other in double precision, so that when they are read does not change a bit of the sum."""
 
     def __init__(self, state: Mapping[str, list[float]] | None = None) -> None:
         self._sums = {name: list(value) for name, value in (state or {}).items()}  # name: [sum, batches]
         self._unread: dict[str, list[Tensor]] = {}
+        self._newest: dict[str, float] = {}
 
     def add(self, **means: Tensor) -> None:
         for name, mean in means.items():
             self._unread.setdefault(name, []).append(mean.detach())
 
+    def leave_out(self, names: Iterable[str]) -> None:
+        """The names of a step that does not count: their means are NaN where no other step does."""
+        for name in names:
+            self._sums.setdefault(name, [0.0, 0])
+
     def latest(self, name: str) -> float:
-        value = self._unread[name][-1].item()  # waits for the device
-        self._read()
-        return value
+        """The newest value, NaN where there is none yet. Waits for the device."""
+        self.state()
+        return self._newest.get(name, math.nan)
 
     def take(self) -> dict[str, float]:
-        """The means by name; begins anew."""
-        self._read()
-        sums, self._sums = self._sums, {}
-        return {name: total / batches for name, (total, batches) in sums.items()}
+        """The means by name, over the batches of all processes; begins anew."""
+        everyone = gather(self.state())
+        self._sums = {}
+        means = {}
+        for name in everyone[0]:
+            total, batches = (sum(parts) for parts in zip(*(sums[name] for sums in everyone), strict=True))
+            means[name] = total / batches if batches else math.nan
+        return means
 
     def state(self) -> dict[str, list[float]]:
-        self._read()
-        return self._sums
-
-    def _read(self) -> None:
+        """The sums and numbers of batches of this process."""
         for name, tensors in self._unread.items():
             total = self._sums.setdefault(name, [0.0, 0])
             values = torch.stack(tensors)
@@ -79,10 +91,10 @@ class RunningMeans:
                 values = values.sum(1, dtype=torch.double) / values.shape[1]
             for value in values.tolist():
                 total[0] += value
-            if name == "loss" and not math.isfinite(total[0]):
-                raise ValueError(f"training: the loss became {total[0]}; lower optimizer.lr or set training.clip_norm")
+                self._newest[name] = value
             total[1] += len(tensors)
         self._unread = {}
+        return self._sums
 
 
 def _per_example(values: Tensor) -> bool:

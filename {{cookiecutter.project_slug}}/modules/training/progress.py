@@ -1,21 +1,24 @@
 """What a run says while it trains: lines in train.log and on the terminal, and a live bar where there is a terminal."""
 
+import contextlib
 import logging
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
+from modules.utils.run_folder import naming
+from modules.utils.secrets import redact
+
 
 def open_log(path: Path, *, quiet: bool) -> logging.Logger:
-    """A logger into the file, and onto the terminal unless `quiet` (a worker of a sweep, whose parent reports)."""
+    """A logger into the file, made with its first line, and onto the terminal unless `quiet` (a member of a sweep that
+    has several workers)."""
     log = logging.getLogger("run")
     close_log(log)
     log.setLevel(logging.INFO)
     log.propagate = False
-    file = logging.FileHandler(path, encoding="utf-8")
-    file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    log.addHandler(file)
+    log.addHandler(_File(path))
     if not quiet:
         log.addHandler(_Terminal())
     return log
@@ -24,7 +27,8 @@ def open_log(path: Path, *, quiet: bool) -> logging.Logger:
 def close_log(log: logging.Logger) -> None:
     for handler in list(log.handlers):
         log.removeHandler(handler)
-        handler.close()
+        with contextlib.suppress(OSError):  # a full disk was reported when the line was written
+            handler.close()
 
 
 def duration(seconds: float) -> str:
@@ -87,6 +91,23 @@ class Progress:
 
     def _reset(self) -> None:
         self._steps, self._fetch_s, self._update_s = 0, 0.0, 0.0
+
+
+class _File(logging.FileHandler):
+    """Lines with the time and without secrets. Where it cannot write, the run ends: logging would print a traceback for
+    every line."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, encoding="utf-8", delay=True)
+        self._path = path
+        self.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(super().format(record))
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        with naming(self._path):
+            raise
 
 
 class _Terminal(logging.Handler):

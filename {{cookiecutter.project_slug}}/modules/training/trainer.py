@@ -2,6 +2,7 @@
 
 A run can be killed at any moment: it continues from the last checkpoint and ends with the same weights and the same
 rows, bit for bit, because everything random is a function of the position and everything else is in the checkpoint.
+Several processes may share a run (torchrun): each trains on its share of every step and evaluates its share of data.
 """
 
 import contextlib
@@ -9,32 +10,38 @@ import itertools
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from modules.training.metrics import Evaluation, ExampleMeans, RunningMeans
 from modules.training.recorder import Recorder
-from modules.training.schedule import learning_rate_scale
+from modules.training.schedule import learning_rate_scale, steps_per_epoch
 from modules.utils.config import TrainingConfig, nearest
+from modules.utils.distributed import gather, largest, rank, share_buffers, world_size
+from modules.utils.interruption import Interrupted
 from modules.utils.randomness import set_seed, step_seeds
 
 Batch = dict[str, Tensor]
-RANK = 0
 
 
 class Batches(Protocol):
-    """A part of the data; see modules/data/batches.py."""
+    """A part of the data, of which each process sees its share; see modules/data/batches.py."""
 
     def __len__(self) -> int: ...
     def in_order(self, batch_size: int) -> Iterator[Batch]: ...
-    def shuffled(self, epoch: int, batch_size: int, first: int, batches: int) -> Iterator[Batch]: ...
+    def shuffled(self, epoch: int, batch_size: int, first: int, batches: int) -> Generator[Batch]: ...
+
+
+class Diverged(ValueError):
+    """The loss or the weights are no numbers any more."""
 
 
 class Trainer(ABC):
@@ -53,7 +60,8 @@ class Trainer(ABC):
     ) -> None:
         """`network` is on `device`; `optimizer` holds its parameters. ValueError: too few data, unknown monitor."""
         self.bare = network  # what is saved; never a wrapper
-        self.network: Callable[..., Any] = torch.compile(network) if config.compile else network
+        self._wrapped = _wrapped(network, device)  # averages the gradients of all processes
+        self.network: Callable[..., Any] = torch.compile(self._wrapped) if config.compile else self._wrapped
         self.training = True  # for `step` to ask: training or evaluation
         self.optimizer, self.data, self.validation = optimizer, training, validation
         self.config, self.seed, self.device = config, seed, device
@@ -67,6 +75,7 @@ class Trainer(ABC):
         self._best_to_save: dict[str, Any] | None = None
         self._plateau_scale = 1.0
         self._means = RunningMeans()
+        self._checked = 0  # the step up to which the loss is known to be a number
         self._base_rates = [group["lr"] for group in optimizer.param_groups]
         self._parameters = [p for group in optimizer.param_groups for p in group["params"]]
         self._average = None
@@ -92,31 +101,44 @@ class Trainer(ABC):
 
     def train(self, recorder: Recorder) -> None:
         """Trains to the end of the budget, or goes on from where `recorder` left off."""
-        saved = recorder.begin(self.device, self.total_steps, self.config.batch_size * self.config.accumulation)
+        examples_per_step = self.config.batch_size * self.config.accumulation * world_size()
+        saved = recorder.begin(self.device, self.total_steps, examples_per_step)
         try:
             if saved:
                 self._load(saved)
+            if self._evaluation_due:  # it was interrupted
+                self._validate(recorder)
             while not self._done:
                 self._train_epoch(recorder)
             self._save(recorder)
+        except Interrupted as signal:
+            self._save(recorder)
+            recorder.interrupted(self.steps, signal)
+            raise
+        except torch.OutOfMemoryError as error:
+            size = self.config.batch_size
+            raise ValueError(f"training.batch_size: {size} needs more memory than there is; try {size // 2}") from error
         finally:
             recorder.close()
 
     def evaluate(self, batches: Iterable[Batch], folder: Path | None = None) -> Evaluation:
-        """Metrics over all examples of `batches`, by the averaged weights where there are any."""
+        """Metrics over all examples of `batches`, of all processes, by the averaged weights where there are any."""
         means, trained = ExampleMeans(), self.network
         # Not the compiled network: its last batch has another size, which would compile it again.
         network = self.network = self._average.module if self._average else self.bare
+        share_buffers(network)
         self.training = False
         network.eval()
-        with torch.inference_mode(), self._autocast:
-            for number, batch in enumerate(batches):
-                loss, more = self.step(batch)
-                means.add({"loss": loss, **more}, examples=len(next(iter(batch.values()))))
-                if folder and number == 0:
-                    self.visualise(batch, folder)
-        self.network, self.training = trained, True
-        self.bare.train()
+        try:
+            with torch.inference_mode(), self._autocast:
+                for number, batch in enumerate(batches):
+                    loss, more = self.step(batch)
+                    means.add({"loss": loss, **more}, examples=len(next(iter(batch.values()))))
+                    if folder and number == 0:
+                        self.visualise(batch, folder)
+        finally:
+            self.network, self.training = trained, True
+            self.bare.train()
         return means.evaluation()
 
     def load_weights(self, weights: dict[str, Tensor]) -> None:
@@ -132,22 +154,32 @@ class Trainer(ABC):
     def _epoch(self) -> float:
         return self.steps / self.steps_per_epoch
 
-    def _train_epoch(self, recorder: Recorder) -> None:
+    @property
+    def _evaluation_due(self) -> bool:
         every = self.config.evaluate_every_steps or (self.config.evaluate_every_epochs or 0) * self.steps_per_epoch
+        evaluated = self.last["step"] if self.last else 0
+        return evaluated != self.steps and (self.steps % every == 0 or self.steps == self.total_steps)
+
+    def _train_epoch(self, recorder: Recorder) -> None:
         epoch, first = divmod(self.steps, self.steps_per_epoch)
         n = self.config.accumulation
+        seeds = step_seeds(self.seed, rank(), epoch, self.steps_per_epoch)
         batches = self.data.shuffled(epoch, self.config.batch_size, first * n, self.steps_per_epoch * n)
-        seeds = step_seeds(self.seed, RANK, epoch, self.steps_per_epoch)
-        while not self._done and self.steps < (epoch + 1) * self.steps_per_epoch:
-            set_seed(seeds[self.steps % self.steps_per_epoch], self.device)
-            recorder.progress.count(*self._update(batches))
-            self.steps += 1
-            if recorder.report_due(self.steps) or self.steps == self.total_steps:  # waits for the device
-                recorder.report(self.steps, self._epoch, self._means.latest("loss"))
-            if self.steps % every == 0 or self.steps == self.total_steps:
-                self._validate(recorder)
-            if recorder.save_due():
-                self._save(recorder)
+        with contextlib.closing(batches):  # ends the workers of a loader, whatever happens
+            while not self._done and self.steps < (epoch + 1) * self.steps_per_epoch:
+                set_seed(seeds[self.steps % self.steps_per_epoch], self.device)
+                recorder.progress.count(*self._update(batches))
+                self.steps += 1
+                due = recorder.due(self.steps)
+                if due.report or self.steps == self.total_steps:
+                    self._check_loss()
+                    recorder.report(self.steps, self._epoch, self._means.latest("loss"))
+                if due.signal:
+                    raise Interrupted(due.signal)
+                if self._evaluation_due:
+                    self._validate(recorder)
+                if due.save:
+                    self._save(recorder)
 
     def _update(self, batches: Iterator[Batch]) -> tuple[float, float]:
         """One step of the optimizer; returns the seconds of fetching and of updating."""
@@ -155,18 +187,33 @@ class Trainer(ABC):
         scale = learning_rate_scale(config.schedule, self.steps, config.warmup_steps, self.total_steps)
         for group, rate in zip(self.optimizer.param_groups, self._base_rates, strict=True):
             group["lr"] = rate * scale * self._plateau_scale
-        for _ in range(config.accumulation):
+        skipping = config.divergence == "skip_step"
+        buffers = [buffer.clone() for buffer in self.bare.buffers()] if skipping else []
+        found: list[dict[str, Tensor]] = []
+        for left in reversed(range(config.accumulation)):
             before = time.perf_counter()
             batch = next(batches)
             fetch_s += time.perf_counter() - before
-            with self._autocast:
-                loss, means = self.step(batch)
-            self._scaler.scale(loss / config.accumulation if config.accumulation > 1 else loss).backward()
-            self._means.add(loss=loss, **means)
-        if config.clip_norm is not None:
+            with self._alone_until(left == 0):
+                with self._autocast:
+                    loss, means = self.step(batch)
+                self._scaler.scale(loss / config.accumulation if config.accumulation > 1 else loss).backward()
+            found.append({"loss": loss, **means})
+        if config.clip_norm is not None or skipping:
             self._scaler.unscale_(self.optimizer)
-            self._means.add(gradient_norm=clip_grad_norm_(self._parameters, config.clip_norm))
-        self._scaler.step(self.optimizer)
+            norm = clip_grad_norm_(self._parameters, config.clip_norm or math.inf)
+            found[-1]["gradient_norm"] = norm
+        if skipping and not _all_finite(found):
+            for buffer, old in zip(self.bare.buffers(), buffers, strict=True):
+                buffer.copy_(old)
+            self._means.leave_out(found[-1])
+            self._means.add(skipped=torch.ones(()))
+        else:
+            self._scaler.step(self.optimizer)
+            for means in found:
+                self._means.add(**means)
+            if skipping:
+                self._means.add(skipped=torch.zeros(()))
         self._scaler.update()
         for parameter in self._parameters:
             parameter.grad = None
@@ -174,9 +221,28 @@ class Trainer(ABC):
             self._average.update_parameters(self.bare)
         return fetch_s, time.perf_counter() - started - fetch_s
 
+    def _alone_until(self, last: bool) -> contextlib.AbstractContextManager[None]:
+        """The gradients of accumulated batches are exchanged once, with those of the last one."""
+        if last or not isinstance(self._wrapped, DistributedDataParallel):
+            return contextlib.nullcontext()
+        return self._wrapped.no_sync()
+
+    def _check_loss(self) -> None:
+        """`Diverged`, on all processes alike, unless the configuration lets it be. Waits for the device."""
+        total, _ = self._means.state().get("loss", (0.0, 0))
+        wrong = [value for value in gather(total) if not math.isfinite(value)]
+        if wrong and self.config.divergence == "stop":
+            raise Diverged(
+                f"training: the loss became {wrong[0]} between steps {self._checked + 1} and {self.steps}; lower "
+                "optimizer.lr, set training.clip_norm, or choose another training.divergence"
+            )
+        self._checked = self.steps
+
     def _validate(self, recorder: Recorder) -> None:
         """One row: the training means since the last one, and the validation metrics; then what follows from it."""
-        evaluation = self.evaluate(self.validation.in_order(self.config.evaluation_batch_size), recorder.folder.path)
+        self._check_loss()
+        batches = recorder.until_interrupted(self.validation.in_order(self.config.evaluation_batch_size))
+        evaluation = self.evaluate(batches, recorder.folder.path if rank() == 0 else None)
         row: dict[str, Any] = {"step": self.steps, "epoch": self._epoch}
         row["learning_rate"] = self.optimizer.param_groups[0]["lr"]
         row |= {f"train/{name}": mean for name, mean in self._means.take().items()}
@@ -202,11 +268,18 @@ class Trainer(ABC):
         self.stopped_early = self._evaluations_since_best == self.config.early_stopping
 
     def _save(self, recorder: Recorder) -> None:
+        self._check_loss()
         if not all(bool(p.isfinite().all()) for p in self._parameters):  # the last good checkpoint stays
-            raise ValueError("training: the weights are no longer finite; lower optimizer.lr or set training.clip_norm")
+            if self.config.divergence != "continue":
+                raise Diverged(
+                    f"training: the weights are no longer finite at step {self.steps}; lower optimizer.lr or set "
+                    "training.clip_norm"
+                )
+            recorder.log.warning(f"warning: step {self.steps} is not saved: the weights are no longer finite")
+            return
         state = {name: module.state_dict() for name, module in self._stateful().items()}
         state |= {name: getattr(self, name) for name in _PLAIN_STATE}
-        recorder.save({"step": self.steps, "means": self._means.state(), **state}, self._best_to_save)
+        recorder.save({"step": self.steps, "means": gather(self._means.state()), **state}, self._best_to_save)
         self._best_to_save = None
 
     def _load(self, saved: dict[str, Any]) -> None:
@@ -214,8 +287,8 @@ class Trainer(ABC):
             module.load_state_dict(saved[name])
         for name in _PLAIN_STATE:
             setattr(self, name, saved[name])
-        self.steps = saved["step"]
-        self._means = RunningMeans(saved["means"])
+        self.steps = self._checked = saved["step"]
+        self._means = RunningMeans(saved["means"][rank()])
 
     def _stateful(self) -> dict[str, Any]:
         parts = {"network": self.bare, "optimizer": self.optimizer, "scaler": self._scaler, "average": self._average}
@@ -233,18 +306,13 @@ class Trainer(ABC):
 _PLAIN_STATE = ("best", "last", "stopped_early", "_evaluations_since_best", "_plateau_scale")
 
 
-def steps_per_epoch(examples: int, config: TrainingConfig) -> int:
-    """What does not fill a whole step is left out of the epoch. ValueError where that is everything, or where the
-    warm-up takes the whole budget."""
-    steps = examples // (config.batch_size * config.accumulation)
-    if steps == 0:
-        raise ValueError(
-            f"training.batch_size: {examples} training examples do not fill one step of {config.batch_size} x "
-            f"{config.accumulation} (batch_size x accumulation); lower one of them"
-        )
-    total = config.steps or (config.epochs or 0) * steps
-    if config.warmup_steps >= total:
-        raise ValueError(
-            f"training.warmup_steps: must be below the {total} steps of the run, not {config.warmup_steps}"
-        )
-    return steps
+def _wrapped(network: nn.Module, device: torch.device) -> nn.Module:
+    if world_size() == 1:
+        return network
+    return DistributedDataParallel(network, device_ids=[device] if device.type == "cuda" else None)
+
+
+def _all_finite(found: list[dict[str, Tensor]]) -> bool:
+    """Of one step: the losses, and the gradients' norm, which holds those of all processes."""
+    values = [means[name] for means in found for name in ("loss", "gradient_norm") if name in means]
+    return not largest([int(not all(bool(value.isfinite().all()) for value in values))])[0]

@@ -1,6 +1,7 @@
 """Makes the object that a `_target_` node of the configuration describes.
 
-A saved configuration is data: a `_target_` can only name a class of this project or of the parts of torch listed here.
+A saved configuration is data: a `_target_` can only name a class of this project or of the parts of torch in ALLOWED.
+To allow more, add it there: what a file or a command line could widen would protect from neither.
 """
 
 import functools
@@ -53,7 +54,10 @@ def checked(key: str, node: Mapping[str, Any], base: type[T], given: Collection[
 def _locate(key: str, path: str, base: type) -> Any:
     module, _, name = path.rpartition(".")
     if not path.startswith(ALLOWED):
-        raise ValueError(f'{key}._target_: "{path}" is not allowed; it must begin with {" or ".join(ALLOWED)}')
+        beginnings = " or ".join(ALLOWED)
+        raise ValueError(
+            f'{key}._target_: "{path}" is not allowed; it must begin with {beginnings} (see modules/utils/build.py)'
+        )
     try:
         target = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:

@@ -15,6 +15,8 @@ from typing import Any, TypeVar, cast
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException, ValidationError
 
+from modules.utils.secrets import refuse_secrets
+
 T = TypeVar("T")
 
 
@@ -39,6 +41,7 @@ class TrainingConfig:
     direction: str
     early_stopping: int | None
     ema_decay: float | None
+    divergence: str
     compile: bool
     deterministic: bool
 
@@ -63,6 +66,7 @@ class TrainConfig:
 
     study: str
     seed: int
+    restart: bool
     model: dict[str, Any]
     data: dict[str, Any]
     optimizer: dict[str, Any]
@@ -72,11 +76,12 @@ class TrainConfig:
 
 def typed(schema: type[T], values: DictConfig | Mapping[str, Any]) -> T:
     """`values` as a `schema` dataclass, interpolations resolved. ValueError in a sentence: unknown key, wrong type,
-    missing value, value out of range."""
+    missing value, value out of range, a secret."""
     try:
         config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), values))
     except OmegaConfBaseException as error:
         raise ValueError(_sentence(error, schema)) from error
+    refuse_secrets(flatten(asdict(cast(Any, config))))
     if isinstance(config, TrainConfig):
         _check_values(config)
     return cast(T, config)
@@ -119,6 +124,7 @@ _CHOICES = {
     "training.precision": ("fp32", "bf16", "fp16"),
     "training.schedule": ("constant", "cosine", "plateau"),
     "training.direction": ("max", "min"),
+    "training.divergence": ("stop", "skip_step", "continue"),
     "system.device": ("auto", "cpu", "cuda"),
 }
 _AT_LEAST = {

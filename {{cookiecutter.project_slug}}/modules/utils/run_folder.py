@@ -5,15 +5,25 @@ import csv
 import io
 import json
 import os
+import shutil
 import socket
+import threading
 import time
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from filelock import SoftFileLease, Timeout
 
+from modules.utils.secrets import redact
+
 LEASE_S = 30.0  # a holder on another machine that gives no sign of life for so long is dead
+HEARTBEAT_S = 5.0  # state.json is written this often; status.py calls a run dead after 60 s of silence
+
+
+class Held(ValueError):
+    """Another process is writing this run."""
 
 
 class RunFolder:
@@ -25,87 +35,180 @@ class RunFolder:
         self.result = path / "run.json"
         self.log = path / "train.log"
         self._state: dict[str, Any] = {"host": socket.gethostname(), "pid": os.getpid()}
+        self._lock: SoftFileLease | None = None
+        self._probe = SoftFileLease(path / ".lock", lease_duration=LEASE_S, timeout=0)
+        self._writing = threading.Lock()
 
     def read_result(self) -> dict[str, Any] | None:
         """run.json of a finished run; None where it is not there or damaged: the run's command writes it again."""
         result = read_json(self.result)
         return result if isinstance(result, dict) and result.get("format") == 1 else None
 
+    def read_state(self) -> dict[str, Any]:
+        state = read_json(self.path / "state.json")
+        return state if isinstance(state, dict) else {}
+
+    def is_held(self) -> bool:
+        """Whether a process that is alive, or was within the last lease, holds the lock."""
+        if not (self.path / ".lock").exists():
+            return False
+        try:
+            with self._probe:  # the same one each time: it has to see that a lease elsewhere is not renewed
+                return False
+        except Timeout:
+            return True
+
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Makes the folder and keeps every other process out of it. ValueError naming the holder if there is one.
+        """Makes the folder and keeps every other process out of it. `Held`, naming the holder, if there is one.
 
-        A lease and not `flock`, which excludes nobody on some network file systems; a dead holder is taken over.
+        A lease and not `flock`, which excludes nobody on some network file systems. A dead holder on this machine is
+        taken over at once, one elsewhere after a lease; a living one shows itself by renewing its lease.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        holder = read_json(self.path / "state.json") or {}
-        here = holder.get("host") in (None, socket.gethostname())
-        lock = SoftFileLease(self.path / ".lock", lease_duration=LEASE_S, timeout=1 if here else LEASE_S + 5)
+        path = self.path / ".lock"
+        holder, renewed = _read_holder(path)
+        wait_s = 1 if holder.get("host") in (None, socket.gethostname()) else LEASE_S + 5
+        lock = SoftFileLease(path, lease_duration=LEASE_S, timeout=wait_s)
         try:
-            lock.acquire()
+            lock.acquire(cancel_check=lambda: _read_holder(path)[1] not in (renewed, None))
         except Timeout:
-            who = f"process {holder.get('pid')} on {holder.get('host')}" if holder else "another process"
-            raise ValueError(f"{self.path}: {who} is writing this run; wait for it or stop it") from None
+            holder = _read_holder(path)[0] or holder
+            who = f"process {holder['pid']} on {holder['host']}" if "host" in holder else "another process"
+            raise Held(f"{self.path}: {who} is writing this run; wait for it or stop it") from None
+        self._lock = lock
+        try:
+            for left_behind in self.path.glob("**/.*.part"):  # by a process that was killed while writing
+                left_behind.unlink(missing_ok=True)
+            yield
+        finally:
+            self._lock = None
+            lock.release()
+
+    def check_lock(self) -> None:
+        """ValueError where the run has been taken over, as after this process was suspended for longer than a lease."""
+        if self._lock and not self._lock.is_lock_held_by_us:
+            raise ValueError(f"{self.path}: another process took this run over while this one was silent; it ends here")
+
+    def clear(self) -> None:
+        """Deletes everything in it but the lock; the result first, so that half of a run never looks finished."""
+        self.result.unlink(missing_ok=True)
+        for entry in self.path.iterdir():
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            elif entry.name != ".lock":
+                entry.unlink()
+
+    @contextlib.contextmanager
+    def heartbeat(self) -> Iterator[None]:
+        """A thread that writes state.json, with what `note` was told, as long as this process lives."""
+        ended = threading.Event()
+
+        def beat() -> None:
+            while not ended.wait(HEARTBEAT_S):
+                with contextlib.suppress(OSError):  # a full disk is for the checkpoint to report
+                    self._write_state()
+
+        thread = threading.Thread(target=beat, daemon=True)
+        thread.start()
         try:
             yield
         finally:
-            lock.release()
+            ended.set()
+            thread.join()
+
+    def note(self, **values: Any) -> None:
+        """For the next heartbeat; what `values` do not name stays as it was in this launch."""
+        with self._writing:
+            self._state |= values
 
     def write_state(self, status: str, **values: Any) -> None:
-        """state.json: what the run is doing now; what `values` do not name stays as it was in this launch."""
-        self._state |= {"status": status, "heartbeat": time.time()} | values
-        write_json(self.path / "state.json", self._state)
+        """state.json, now: what the run is doing."""
+        self.note(status=status, **values)
+        self._write_state()
+
+    def _write_state(self) -> None:
+        with self._writing:
+            if self._lock is None or self._lock.is_lock_held_by_us:
+                write_json(self.path / "state.json", self._state | {"heartbeat": time.time()})
 
 
 class MetricsFile:
     """metrics.csv: one row per evaluation, only ever appended to, and cut back to the checkpoint on resume."""
 
     def __init__(self, path: Path, position: int) -> None:
-        """`position`: bytes to keep, 0 to begin anew. ValueError if the file is shorter."""
-        if position and (not path.exists() or path.stat().st_size < position):
-            raise ValueError(
-                f"{path}: rows that the checkpoint counts on are missing; remove the run folder to restart"
-            )
-        self._file = path.open("r+b" if position else "w+b")
-        self._file.truncate(position)
-        self._columns = next(csv.reader([self._file.readline().decode()]), [])
-        self._file.seek(0, os.SEEK_END)
+        """`position`: bytes to keep, 0 to begin anew."""
+        self._path = path
+        with naming(path):
+            self._file = path.open("r+b" if position else "w+b")
+            self._file.truncate(position)
+            kept = self._file.read()
+        self._checksum = zlib.crc32(kept)
+        self._columns = next(csv.reader([kept.decode().partition("\n")[0]]), []) if kept else []
+
+    @staticmethod
+    def holds(path: Path, mark: Mapping[str, int]) -> bool:
+        """Whether the rows up to a `mark` are there as they were written."""
+        with contextlib.suppress(FileNotFoundError):
+            return zlib.crc32(path.read_bytes()[: mark["bytes"]]) == mark["crc32"]
+        return not mark["bytes"]
 
     def append(self, row: Mapping[str, float | int]) -> None:
+        lines = b""
         if not self._columns:
             self._columns = list(row)
-            self._file.write(_csv_line(self._columns))
+            lines = _csv_line(self._columns)
         assert list(row) == self._columns, f"columns changed from {self._columns} to {list(row)}"
-        self._file.write(_csv_line(list(row.values())))
-        self._file.flush()
+        lines += _csv_line(list(row.values()))
+        with naming(self._path):
+            self._file.write(lines)
+            self._file.flush()
+        self._checksum = zlib.crc32(lines, self._checksum)
 
-    def sync(self) -> int:
-        """Puts every row on the disk, before a checkpoint counts on it; returns the position."""
-        os.fsync(self._file.fileno())
-        return self._file.tell()
+    def mark(self) -> dict[str, int]:
+        """Puts every row on the disk, before a checkpoint counts on it; returns what tells them again."""
+        with naming(self._path):
+            os.fsync(self._file.fileno())
+        return {"bytes": self._file.tell(), "crc32": self._checksum}
 
     def close(self) -> None:
-        self._file.close()
+        with naming(self._path):
+            self._file.close()
 
 
 @contextlib.contextmanager
-def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """Writes beside, flushes to the disk and renames: a reader or a crash sees the old file or the new one."""
-    beside = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}")
+def atomic_file(path: Path, keep_as: Path | None = None) -> Iterator[BinaryIO]:
+    """Writes beside, flushes to the disk and renames: a reader or a crash sees the old file or the new one. The old one
+    stays under the name `keep_as`."""
+    beside = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.part")
     try:
-        with beside.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
+        with naming(path):
+            with beside.open("wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            if keep_as and path.exists():
+                os.replace(path, keep_as)
+            os.replace(beside, path)
+            _sync_folder(path.parent)
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
 
 
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """An OSError from inside names the file: the one of a full disk does not by itself."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = str(path)
+        raise
+
+
 def write_json(path: Path, value: Any) -> None:
     with atomic_file(path) as file:
-        file.write(json.dumps(value, indent=1, ensure_ascii=False).encode())
+        file.write(redact(json.dumps(value, indent=1, ensure_ascii=False)).encode())
 
 
 def read_json(path: Path) -> Any:
@@ -114,6 +217,26 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
+
+
+def _read_holder(lock: Path) -> tuple[dict[str, str], int | None]:
+    """What filelock's marker says of the holder (pid, host), and when its lease was renewed, in ns; None: no lock."""
+    try:
+        lines = lock.read_text(encoding="utf-8").splitlines()
+        renewed = lock.stat().st_mtime_ns
+    except (OSError, ValueError):
+        return {}, None
+    return {name: value for name, _, value in (line.partition("=") for line in lines) if value}, renewed
+
+
+def _sync_folder(folder: Path) -> None:
+    """Puts a rename on the disk; Windows cannot, and does it by itself."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _csv_line(fields: list[Any]) -> bytes:

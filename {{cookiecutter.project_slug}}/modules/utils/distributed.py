@@ -1,0 +1,86 @@
+"""One run on several processes, as torchrun starts them: who this one is, and what all of them agree on.
+
+Alone, every function here gives back what it was given.
+"""
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+T = TypeVar("T")
+
+
+def rank() -> int:
+    """The number of this process among those of the run; 0 writes."""
+    return dist.get_rank() if _together() else 0
+
+
+def world_size() -> int:
+    """How many processes share the run."""
+    return dist.get_world_size() if _together() else 1
+
+
+@contextlib.contextmanager
+def process_group(device: torch.device) -> Iterator[None]:
+    """Joins the others for the time of the block; what is exchanged between CPUs goes through gloo."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield
+        return
+    dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
+    yield
+    dist.destroy_process_group()  # not after an error: it would wait for processes that wait for this one
+
+
+def first(action: Callable[[], T]) -> T:
+    """What `action` returns on process 0, on all of them. Where it fails there, the others end without a word."""
+    if not _together():
+        return action()
+    answer: list[Any] = [False, None]
+    try:
+        if rank() == 0:
+            answer = [True, action()]
+    finally:
+        dist.broadcast_object_list(answer, src=0, device=torch.device("cpu"))
+    if not answer[0]:
+        sys.exit(1)
+    return answer[1]
+
+
+def gather(value: T) -> list[T]:
+    """The value of every process, in the order of their ranks."""
+    if not _together():
+        return [value]
+    values: list[Any] = [None] * world_size()
+    dist.all_gather_object(values, value)
+    return values
+
+
+def largest(numbers: list[int]) -> list[int]:
+    """Of each number the largest that any process has."""
+    if not _together():
+        return numbers
+    together = torch.tensor(numbers)
+    dist.all_reduce(together, dist.ReduceOp.MAX)
+    return together.tolist()
+
+
+def share_buffers(module: nn.Module) -> None:
+    """Gives every process the buffers of process 0, such as the running statistics of batch normalisation."""
+    if _together():
+        for buffer in module.buffers():
+            dist.broadcast(buffer, src=0)
+
+
+def lost_another(error: Exception) -> bool:
+    """Whether this is the error of a process whose counterpart is gone."""
+    return _together() and isinstance(error, RuntimeError) and "onnection" in str(error)
+
+
+def _together() -> bool:
+    return dist.is_available() and dist.is_initialized()

@@ -1,0 +1,62 @@
+"""Signals that ask a process to stop: remembered at once, acted on where nothing is lost, then passed on.
+
+The same rule is right on a laptop, in a sweep and under a scheduler: whoever had a handler before gets the signal,
+after everything has been saved.
+"""
+
+import os
+import signal
+import sys
+from types import FrameType, TracebackType
+from typing import Any
+
+SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2") if hasattr(signal, name)]
+
+
+class Interrupted(Exception):
+    """Raised by `Interruption.check`, where everything can be saved; its text is the name of the signal."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+
+class Interruption:
+    """Within its `with` block a signal is only remembered. When an `Interrupted` leaves the block, the signal is sent
+    again, to the handler that was there before; a second Ctrl-C raises KeyboardInterrupt at once, wherever that is."""
+
+    def __init__(self) -> None:
+        self.received: int | None = None  # the first signal
+        self.repeated = False  # whether there was a second Ctrl-C
+        self._ctrl_c = False
+        self._before: dict[int, Any] = {}
+        self._process = os.getpid()
+
+    def check(self) -> None:
+        if self.received:
+            raise Interrupted(self.received)
+
+    def __enter__(self) -> "Interruption":
+        for number in SIGNALS:
+            if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
+                self._before[number] = signal.signal(number, self._remember)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        if isinstance(error, Interrupted):
+            sys.stdout.flush()
+            sys.stderr.flush()
+            signal.raise_signal(error.number)
+
+    def _remember(self, number: int, _: FrameType | None) -> None:
+        if os.getpid() != self._process:  # a worker of a DataLoader inherits the handler; its parent ends it
+            return
+        if number == signal.SIGINT:
+            # torchrun passes on a Ctrl-C that the terminal has sent to this process already.
+            if self._ctrl_c and "TORCHELASTIC_RUN_ID" not in os.environ:
+                self.repeated = True
+                raise KeyboardInterrupt
+            self._ctrl_c = True
+        self.received = self.received or number
