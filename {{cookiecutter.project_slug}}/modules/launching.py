@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from modules.utils.config import flatten, nearest, typed
+from modules.utils.interruption import end_with_parent
 from modules.utils.secrets import refuse_secrets
 
 T = TypeVar("T")
@@ -28,6 +29,8 @@ def main(config_name: str, schema: type[T], task: Callable[[T], None]) -> None:
 
     Exit status 0, or 1 after "error: <one sentence>"; a mistake in the code, not in the input, shows its traceback.
     """
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        end_with_parent()
     os.chdir(ROOT)  # every path in config/ starts here
     _refuse_secrets_typed()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then leaves every error to us

@@ -25,6 +25,7 @@ from modules.utils.distributed import lost_another, rank, world_size
 from modules.utils.identity import differences, run_id
 from modules.utils.interruption import Interrupted
 from modules.utils.run_folder import RunFolder, atomic_file, read_json, write_json
+from modules.utils.secrets import redact
 
 
 def record_start(folder: RunFolder, config: TrainConfig, data: DataSet, log: logging.Logger) -> None:
@@ -47,8 +48,11 @@ def record_start(folder: RunFolder, config: TrainConfig, data: DataSet, log: log
         file.write(yaml.safe_dump(asdict(config), sort_keys=False, allow_unicode=True).encode())
     if diff := provenance.code_diff():
         record["diff"] = f"code-{record['code_id']}.diff"
+        text = diff.decode(errors="surrogateescape")
         with atomic_file(folder.path / record["diff"]) as file:
-            file.write(diff)
+            file.write(redact(text).encode(errors="surrogateescape"))
+        if redact(text) != text:
+            log.warning(f"warning: {record['diff']} leaves out what looks like a secret, and so does not apply")
     with atomic_file(folder.path / "split.npz") as file:
         file.write(data.split.to_bytes())
     save_hydra_snapshot(folder.path / ".hydra")
@@ -115,9 +119,15 @@ def result(folder: RunFolder, config: TrainConfig, data: DataSet, trainer: Train
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """config.yaml of a run folder, {} where there is none."""
+    """config.yaml of a run folder, {} where there is none. ValueError where it cannot be read."""
     path = folder / "config.yaml"
-    return yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
+    except (yaml.YAMLError, UnicodeDecodeError):
+        config = None
+    if not isinstance(config, dict):
+        raise ValueError(f"{path}: is damaged; restore it, or remove the folder to begin anew")
+    return config
 
 
 def now() -> str:

@@ -22,6 +22,8 @@ from modules.utils.interruption import Interruption
 from modules.utils.run_folder import RunFolder, read_json, write_json
 
 if TYPE_CHECKING:
+    import torch
+
     from modules.data.sources import DataSet
     from modules.training.recorder import Recorder
     from modules.training.trainer import Trainer
@@ -43,25 +45,12 @@ def train(config: TrainConfig) -> None:
     alone = os.environ.get("WORLD_SIZE", "1") == "1"
     if alone and not config.restart and is_finished(folder, config):
         return
-    from modules.parts import make_data, make_trainer, set_up_torch
-    from modules.records import log_kept, record_start, state_kept
-    from modules.training.recorder import Recorder, reset_peak_memory
-    from modules.utils.distributed import first, process_group
+    from modules.parts import set_up_torch
+    from modules.utils.distributed import process_group
 
     device = set_up_torch(config)
-    reset_peak_memory(device)
     with process_group(device):
-        data = make_data(config)
-        trainer = make_trainer(config, data, device)
-        _check_tracker(config)
-        with Interruption() as interruption, ExitStack() as lock:
-            if first(lambda: _enter(folder, config, lock)):
-                return
-            with log_kept(folder, quiet=_in_worker()) as log:
-                first(lambda: record_start(folder, config, data, log))
-                with state_kept(folder, log):
-                    recorder = Recorder(folder, log, run_id(config), config.system, interruption)
-                    _train_in(folder, config, data, trainer, recorder)
+        _train_on(device, folder, config)
 
 
 def discard(config: TrainConfig) -> None:
@@ -90,6 +79,27 @@ def evaluate(config: EvaluateConfig) -> None:
             problems.append(str(error))  # the others are evaluated all the same
     if problems:
         raise ValueError("\n".join([f"{len(problems)} of {len(finished)} runs were not evaluated:", *problems]))
+
+
+def _train_on(device: torch.device, folder: RunFolder, config: TrainConfig) -> None:
+    """Checks everything, and only then makes the folder, or goes on in it."""
+    from modules.parts import make_data, make_trainer
+    from modules.records import log_kept, record_start, state_kept
+    from modules.training.recorder import Recorder, reset_peak_memory
+    from modules.utils.distributed import first
+
+    reset_peak_memory(device)
+    data = make_data(config)
+    trainer = make_trainer(config, data, device)
+    _check_tracker(config)
+    with Interruption() as interruption, ExitStack() as lock:
+        if first(lambda: _enter(folder, config, lock)):
+            return
+        with log_kept(folder, quiet=_in_worker()) as log:
+            first(lambda: record_start(folder, config, data, log))
+            with state_kept(folder, log):
+                recorder = Recorder(folder, log, run_id(config), config.system, interruption)
+                _train_in(folder, config, data, trainer, recorder)
 
 
 def _enter(folder: RunFolder, config: TrainConfig, lock: ExitStack) -> bool:
@@ -192,7 +202,7 @@ def _evaluate_once(folder: RunFolder, wanted: EvaluateConfig) -> None:
     saved["system"] |= {"device": wanted.device, "datasets_dir": wanted.datasets_dir, "threads": 1, "tracker": None}
     config = typed(TrainConfig, saved)
     device = set_up_torch(config)
-    best = load_checkpoint(folder.checkpoints / "best.pt", device, result["run_id"])
+    best = load_checkpoint(folder.checkpoints / "best.pt", result["run_id"])
     if best["step"] != result["best"]["step"]:
         raise ValueError(f"{folder.path}: best.pt is of step {best['step']}, which run.json does not call the best")
     data, about = make_data(config), result["data"]

@@ -118,7 +118,7 @@ def test_a_run_on_other_data_is_not_passed_off_as_this_one(runs_dir: Path, tmp_p
     shutil.copytree(datasets, other)
     about = (other / "digits" / "dataset.json").read_text(encoding="utf-8")
     (other / "digits" / "dataset.json").write_text(about.replace('"fingerprint": "', '"fingerprint": "0'))
-    with pytest.raises(ValueError, match=r"finished on other data .* remove that folder"):
+    with pytest.raises(ValueError, match=r"finished on other data .* add restart=true"):
         train_small(runs_dir, f"system.datasets_dir={other}", base=DIGITS)
 
 
@@ -156,24 +156,56 @@ def test_a_row_that_was_torn_by_a_kill_is_cut_off(runs_dir: Path) -> None:
     assert (folder / "metrics.csv").read_bytes() == whole
 
 
-def test_rows_that_have_been_removed_are_missed(runs_dir: Path) -> None:
-    folder = unfinished(runs_dir)
-    (folder / "metrics.csv").write_bytes((folder / "metrics.csv").read_bytes()[:-1])
-    with pytest.raises(ValueError, match=r"metrics\.csv: rows that the checkpoint counts on are missing"):
-        train_small(runs_dir)
+def log_of(folder: Path) -> str:
+    return (folder / "train.log").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 torn", b"no checkpoint"])
-def test_a_damaged_checkpoint_is_named(runs_dir: Path, damage: bytes) -> None:
-    folder = unfinished(runs_dir)
-    (folder / "checkpoints" / "last.pt").write_bytes(damage)
-    with pytest.raises(ValueError, match=r"last\.pt: the checkpoint is damaged"):
-        train_small(runs_dir)
+def damage(path: Path, kind: str) -> None:
+    """Leaves a file as a full disk, a power cut or a bad sector would."""
+    content = bytearray(path.read_bytes())
+    if kind == "flipped":
+        content[len(content) // 2] ^= 1
+    elif kind == "zeroed":
+        content[len(content) // 2 : len(content) // 2 + 512] = bytes(512)
+    elif kind == "a tensor made a folder":
+        content[content.rindex(b"PK\x01\x02", 0, content.rindex(b"PK\x01\x02")) + 38] |= 16
+    path.write_bytes({"cut": content[:-100], "emptied": b"", "text": b"no checkpoint"}.get(kind, bytes(content)))
+
+
+@pytest.mark.parametrize("kind", ["flipped", "zeroed", "cut", "emptied", "text", "a tensor made a folder", "foreign"])
+def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(runs_dir: Path, tmp_path: Path, kind: str) -> None:
+    once = train_small(tmp_path / "once", "system.checkpoint_minutes=0")
+    folder = train_small(runs_dir, "system.checkpoint_minutes=0")
+    (folder / "run.json").unlink()
+    last = folder / "checkpoints" / "last.pt"
+    if kind == "foreign":
+        torch.save(checkpoint(folder) | {"run_id": "0" * 12}, last)
+    else:
+        damage(last, kind)
+    train_small(runs_dir)
+    assert_same_run(once, folder)
+    assert f"warning: {last}: " in log_of(folder)
+    assert "the run uses the one before" in log_of(folder)
+    assert "resumed at step 13/14" in log_of(folder)
+
+
+@pytest.mark.parametrize("lost", ["checkpoints", "best", "rows"])
+def test_where_no_checkpoint_can_be_used_the_run_begins_again_and_says_so(
+    runs_dir: Path, tmp_path: Path, lost: str
+) -> None:
+    once, folder = train_small(tmp_path / "once"), unfinished(runs_dir)
+    for name in {"checkpoints": ["last", "best"], "best": ["best"]}.get(lost, []):
+        damage(folder / "checkpoints" / f"{name}.pt", "flipped")
+    if lost == "rows":
+        (folder / "metrics.csv").write_bytes((folder / "metrics.csv").read_bytes()[:-1])
+    train_small(runs_dir)
+    assert "the run starts again from step 0" in log_of(folder)
+    assert_same_run(once, folder)
 
 
 def test_a_checkpoint_of_another_version_is_refused(runs_dir: Path) -> None:
     folder = unfinished(runs_dir)
-    torch.save(checkpoint(folder) | {"format": 2}, folder / "checkpoints" / "last.pt")
+    torch.save(checkpoint(folder) | {"format": 0}, folder / "checkpoints" / "last.pt")
     with pytest.raises(ValueError, match=r"last\.pt: not a checkpoint of this version"):
         train_small(runs_dir)
 

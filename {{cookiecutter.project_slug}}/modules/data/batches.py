@@ -3,6 +3,8 @@
 Both serve the same examples in the same order, which is a function of (seed, epoch).
 """
 
+import os
+import signal
 from collections.abc import Generator, Iterator
 
 import numpy as np
@@ -13,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 from modules.data.augmentation import random_shift
 from modules.data.sources import DataSet
 from modules.utils.distributed import rank, world_size
+from modules.utils.interruption import SIGNALS
 from modules.utils.randomness import epoch_order, generator
 
 Batch = dict[str, Tensor]  # "input" (batch, *input_shape) float32, "target" (batch,) int64
@@ -82,15 +85,29 @@ class LoaderBatches:
             num_workers=self.workers,
             pin_memory=pinned,
             generator=generator("loader"),
+            worker_init_fn=_ignore_signals,
         )
+        batches = iter(loader)
+        if self.workers and os.name == "posix":
+            # torch's handler raises wherever this process happens to be; `next` finds a dead worker as well.
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        while (batch := self._next(batches)) is not None:
+            yield {name: tensor.to(self.device, non_blocking=pinned) for name, tensor in batch.items()}
+
+    def _next(self, batches: Iterator[Batch]) -> Batch | None:
         try:
-            for batch in loader:
-                yield {name: tensor.to(self.device, non_blocking=pinned) for name, tensor in batch.items()}
-        except RuntimeError as error:
-            if "exited unexpectedly" not in str(error) and "killed by signal" not in str(error):
+            return next(batches, None)
+        except (RuntimeError, OSError, EOFError) as error:
+            if not self.workers or str(error).startswith("Caught "):  # raised by the data set
                 raise
             lost = "a process that fetches batches was killed, as by a lack of memory; the same command resumes the run"
             raise ValueError(f"system.loader_workers: {lost}") from error
+
+
+def _ignore_signals(_: int) -> None:
+    """A signal that goes to all processes of a run is for the one that trains, which then ends its workers."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _share(first: int, batches: int) -> range:

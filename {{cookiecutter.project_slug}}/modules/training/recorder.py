@@ -56,11 +56,11 @@ class Recorder:
         self._longest_s = 60 * system.checkpoint_minutes
         self._between_saves_s = min(self._longest_s, LEAST_S)
 
-    def begin(self, device: torch.device, total_steps: int, examples_per_step: int) -> dict[str, Any] | None:
+    def begin(self, total_steps: int, examples_per_step: int) -> dict[str, Any] | None:
         """Opens the files; returns the state to go on from, or None for a new run. ValueError: see checkpoint.py."""
         self.folder.checkpoints.mkdir(exist_ok=True)
-        found = first(lambda: self._find_checkpoint(device))
-        saved = load_checkpoint(self.folder.checkpoints / "last.pt", device, self._run_id) if found else None
+        found = first(self._find_checkpoint)
+        saved = load_checkpoint(self.folder.checkpoints / "last.pt", self._run_id) if found else None
         if saved:
             if saved["processes"] != world_size():
                 n = saved["processes"]
@@ -163,14 +163,14 @@ class Recorder:
             self.log.info(f"resumed at step {step}/{total_steps}")
         self.folder.write_state("running", step=step, total_steps=total_steps)
 
-    def _find_checkpoint(self, device: torch.device) -> bool:
+    def _find_checkpoint(self) -> bool:
         """Whether there is a last.pt to go on from; the one before takes its place if it is damaged."""
         last, previous = (self.folder.checkpoints / name for name in ("last.pt", "previous.pt"))
         if not last.exists() and previous.exists():  # a kill between two renames
             os.replace(previous, last)
         while last.exists():
             try:
-                self._check_files(load_checkpoint(last, device, self._run_id))
+                self._check_files(load_checkpoint(last, self._run_id))
                 return True
             except Unusable as error:
                 then = "uses the one before" if previous.exists() else "starts again from step 0"
@@ -186,7 +186,7 @@ class Recorder:
         rows, best = self.folder.path / "metrics.csv", self.folder.checkpoints / "best.pt"
         if not MetricsFile.holds(rows, saved["rows"]):
             raise Unusable(f"{rows}: rows that the checkpoint counts on are missing or changed")
-        if saved["best"] and load_checkpoint(best, torch.device("cpu"), self._run_id)["step"] < saved["best"]["step"]:
+        if saved["best"] and load_checkpoint(best, self._run_id)["step"] < saved["best"]["step"]:
             raise Unusable(f"{best}: is older than the checkpoint that counts on it")
 
 

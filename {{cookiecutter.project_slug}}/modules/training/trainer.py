@@ -102,7 +102,7 @@ class Trainer(ABC):
     def train(self, recorder: Recorder) -> None:
         """Trains to the end of the budget, or goes on from where `recorder` left off."""
         examples_per_step = self.config.batch_size * self.config.accumulation * world_size()
-        saved = recorder.begin(self.device, self.total_steps, examples_per_step)
+        saved = recorder.begin(self.total_steps, examples_per_step)
         try:
             if saved:
                 self._load(saved)
@@ -309,7 +309,12 @@ _PLAIN_STATE = ("best", "last", "stopped_early", "_evaluations_since_best", "_pl
 def _wrapped(network: nn.Module, device: torch.device) -> nn.Module:
     if world_size() == 1:
         return network
-    return DistributedDataParallel(network, device_ids=[device] if device.type == "cuda" else None)
+    wrapped = DistributedDataParallel(network, device_ids=[device] if device.type == "cuda" else None)
+    # It would regroup the gradients after the first step of a launch, and from three processes on the order in which they
+    # are added, and so their last bits, would depend on where the run was resumed. So it does that now.
+    wrapped.reducer._push_all_rebuilt_params()
+    wrapped.reducer._rebuild_buckets()
+    return wrapped
 
 
 def _all_finite(found: list[dict[str, Tensor]]) -> bool:

@@ -4,16 +4,20 @@ Alone, every function here gives back what it was given.
 """
 
 import contextlib
+import gc
 import os
 import sys
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import nn
+from torch.distributed.rendezvous import rendezvous
 
 T = TypeVar("T")
+JOIN = timedelta(minutes=5)  # a process whose torchrun was killed as it began would wait for half an hour
 
 
 def rank() -> int:
@@ -32,9 +36,15 @@ def process_group(device: torch.device) -> Iterator[None]:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield
         return
-    dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
+    store, number, processes = next(rendezvous("env://", timeout=JOIN))
+    backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+    dist.init_process_group(backend, store=store, rank=number, world_size=processes)
     yield
-    dist.destroy_process_group()  # not after an error: it would wait for processes that wait for this one
+    # Not after an error: it would wait for processes that wait for this one. What still holds the group when Python
+    # ends aborts it, because gloo's threads let go of Python's tensors a moment after the last exchange.
+    gc.collect()
+    dist.barrier()
+    dist.destroy_process_group()
 
 
 def first(action: Callable[[], T]) -> T:

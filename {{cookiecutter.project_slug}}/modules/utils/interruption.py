@@ -7,6 +7,8 @@ after everything has been saved.
 import os
 import signal
 import sys
+import threading
+import time
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -60,3 +62,16 @@ class Interruption:
                 raise KeyboardInterrupt
             self._ctrl_c = True
         self.received = self.received or number
+
+
+def end_with_parent() -> None:
+    """Where torchrun is killed with -9, the processes that it started would go on, or wait for each other for ever."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    if os.name == "posix":
+        threading.Thread(target=watch, daemon=True).start()

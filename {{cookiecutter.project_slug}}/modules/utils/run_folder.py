@@ -66,17 +66,7 @@ class RunFolder:
         taken over at once, one elsewhere after a lease; a living one shows itself by renewing its lease.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        path = self.path / ".lock"
-        holder, renewed = _read_holder(path)
-        wait_s = 1 if holder.get("host") in (None, socket.gethostname()) else LEASE_S + 5
-        lock = SoftFileLease(path, lease_duration=LEASE_S, timeout=wait_s)
-        try:
-            lock.acquire(cancel_check=lambda: _read_holder(path)[1] not in (renewed, None))
-        except Timeout:
-            holder = _read_holder(path)[0] or holder
-            who = f"process {holder['pid']} on {holder['host']}" if "host" in holder else "another process"
-            raise Held(f"{self.path}: {who} is writing this run; wait for it or stop it") from None
-        self._lock = lock
+        self._lock = lock = self._acquired(self.path / ".lock")
         try:
             for left_behind in self.path.glob("**/.*.part"):  # by a process that was killed while writing
                 left_behind.unlink(missing_ok=True)
@@ -84,6 +74,21 @@ class RunFolder:
         finally:
             self._lock = None
             lock.release()
+
+    def _acquired(self, path: Path) -> SoftFileLease:
+        holder, renewed = _read_holder(path)
+        here = holder.get("host") == socket.gethostname() or renewed is None
+        lock = SoftFileLease(path, lease_duration=LEASE_S, timeout=1 if here else LEASE_S + 5)
+        try:
+            lock.acquire(cancel_check=lambda: _read_holder(path)[1] not in (renewed, None))
+        except Timeout:
+            holder, now = _read_holder(path)
+            if "host" in holder or now != renewed:
+                who = f"process {holder['pid']} on {holder['host']}" if "host" in holder else "another process"
+                raise Held(f"{self.path}: {who} is writing this run; wait for it or stop it") from None
+            path.unlink(missing_ok=True)  # it names nobody, as after a power cut, and nobody has renewed it
+            return self._acquired(path)
+        return lock
 
     def check_lock(self) -> None:
         """ValueError where the run has been taken over, as after this process was suspended for longer than a lease."""
