@@ -38,8 +38,6 @@ def main(config_name: str, schema: type[T], task: Callable[[T], None]) -> None:
         hydra.main(version_base="1.3", config_path=str(ROOT / "config"), config_name=config_name)(Task(schema, task))()
     except KeyboardInterrupt:
         sys.exit(130)
-    except BrokenPipeError:  # `... | head` has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:
         _exit(error)
 
@@ -116,8 +114,8 @@ def task_overrides(config: Any) -> list[str]:
 
 def run_overrides(config: Any) -> list[str]:
     """Those that are about the run, whatever launches it."""
-    launching = ("+launcher=", "restart=")
-    return [override for override in task_overrides(config) if not override.startswith(launching)]
+    launching = ("launcher=", "restart=")
+    return [override for override in task_overrides(config) if not override.lstrip("+").startswith(launching)]
 
 
 def save_hydra_snapshot(folder: Path) -> None:
@@ -129,6 +127,9 @@ def save_hydra_snapshot(folder: Path) -> None:
 
 
 def _exit(error: Exception) -> NoReturn:
+    if isinstance(error, BrokenPipeError):  # `... | head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
     message = sentence(error)
     if message is None:
         traceback.print_exception(error)
@@ -141,7 +142,7 @@ def _exit(error: Exception) -> NoReturn:
 def _refuse_secrets_typed() -> None:
     """Before Hydra or anything else has seen them."""
     try:
-        refuse_secrets({key: value for key, _, value in (word.partition("=") for word in sys.argv[1:])})
+        refuse_secrets({key.lstrip("+"): value for key, _, value in (word.partition("=") for word in sys.argv[1:])})
     except ValueError as error:
         _exit(error)
 

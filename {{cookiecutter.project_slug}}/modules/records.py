@@ -8,7 +8,6 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,7 +20,7 @@ from modules.training.recorder import peak_memory_mb
 from modules.training.trainer import Diverged, Trainer
 from modules.utils import provenance
 from modules.utils.config import TrainConfig
-from modules.utils.distributed import lost_another, rank, world_size
+from modules.utils.distributed import naming_the_other, rank, world_size
 from modules.utils.identity import differences, run_id
 from modules.utils.interruption import Interrupted
 from modules.utils.run_folder import RunFolder, atomic_file, read_json, write_json
@@ -31,7 +30,7 @@ from modules.utils.secrets import redact
 def record_start(folder: RunFolder, config: TrainConfig, data: DataSet, log: logging.Logger) -> None:
     """config.yaml, split.npz, .hydra/ and one more entry of provenance.json. ValueError where the folder holds another
     configuration or was trained on other data."""
-    saved = read_config(folder.path)
+    saved = folder.read_config()
     if saved and (keys := differences(saved, asdict(config))):
         raise ValueError(f"{folder.path}: holds a run with another {', '.join(keys)}; remove or rename that folder")
     launches = read_json(folder.path / "provenance.json") or []
@@ -78,7 +77,7 @@ def state_kept(folder: RunFolder, log: logging.Logger) -> Iterator[None]:
     write = folder.write_state if rank() == 0 else _nothing
     write("running", started=time.time(), reason=None, job=job, log=folder.log.name)
     try:
-        with folder.heartbeat() if rank() == 0 else nullcontext():
+        with folder.heartbeat() if rank() == 0 else nullcontext(), naming_the_other(folder.path):
             yield
     except (Interrupted, KeyboardInterrupt) as error:
         write("interrupted", reason=str(error) or "Ctrl-C twice")
@@ -89,8 +88,6 @@ def state_kept(folder: RunFolder, log: logging.Logger) -> Iterator[None]:
             write("diverged" if isinstance(error, Diverged) else "failed", reason=f"{kind}{error}".splitlines()[0])
             record = log.makeRecord("run", logging.ERROR, "", 0, traceback.format_exc(), (), None)
             log.handlers[0].emit(record)  # the file; the terminal gets it from launching.py
-        if lost_another(error):
-            raise ValueError(f"{folder.path}: another process of this run ended; its own message says why") from error
         raise
 
 
@@ -116,18 +113,6 @@ def result(folder: RunFolder, config: TrainConfig, data: DataSet, trainer: Train
         "seeds": {"training": config.seed, "split": config.data.get("split_seed")},
         "launches": read_json(folder.path / "provenance.json"),
     }
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """config.yaml of a run folder, {} where there is none. ValueError where it cannot be read."""
-    path = folder / "config.yaml"
-    try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
-    except (yaml.YAMLError, UnicodeDecodeError):
-        config = None
-    if not isinstance(config, dict):
-        raise ValueError(f"{path}: is damaged; restore it, or remove the folder to begin anew")
-    return config
 
 
 def now() -> str:

@@ -119,12 +119,10 @@ def _enter(folder: RunFolder, config: TrainConfig, lock: ExitStack) -> bool:
 
 
 def _discard(folder: RunFolder, config: TrainConfig) -> None:
-    from modules.records import read_config
-
     files = [path for path in folder.path.rglob("*") if path.is_file() and path.name != ".lock"]
     if not files:
         return
-    saved = read_config(folder.path)
+    saved = folder.read_config()
     if not saved or differences(saved, asdict(config)):
         raise ValueError(f"{folder.path}: holds something else than this run; look at it and remove it by hand")
     megabytes = sum(path.lstat().st_size for path in files) / 2**20
@@ -195,10 +193,9 @@ def _evaluate_once(folder: RunFolder, wanted: EvaluateConfig) -> None:
         print(f"{folder.path}: evaluated already")
         return
     from modules.parts import make_batches, make_data, make_trainer, set_up_torch
-    from modules.records import read_config
     from modules.training.checkpoint import load_checkpoint
 
-    saved = read_config(folder.path)
+    saved = folder.read_config()
     saved["system"] |= {"device": wanted.device, "datasets_dir": wanted.datasets_dir, "threads": 1, "tracker": None}
     config = typed(TrainConfig, saved)
     device = set_up_torch(config)

@@ -107,7 +107,9 @@ def add_unfinished(study: Path, status: str, model: str = "net2", seed: int = 0,
         "reason": None,
         "log": "train.log",
     }
-    write_json(folder / "state.json", content | state)
+    content |= state
+    write_json(folder / "state.json", content)
+    os.utime(folder / "state.json", (content["heartbeat"], content["heartbeat"]))
     _write_metrics(folder, [_row(epoch, 0.9, seed) for epoch in (1, 2)])
     return folder
 
@@ -123,6 +125,12 @@ def add_plan(study: Path, *members: dict[str, Any]) -> None:
 def change_record(folder: Path, **entries: Any) -> None:
     """Replace entries of a finished run's run.json."""
     write_json(folder / "run.json", json.loads((folder / "run.json").read_bytes()) | entries)
+
+
+def change_state(folder: Path, **entries: Any) -> None:
+    """Replace entries of a run's state.json, as the run does it: at once."""
+    write_json(folder / "new", json.loads((folder / "state.json").read_bytes()) | entries)
+    os.replace(folder / "new", folder / "state.json")
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -340,3 +340,20 @@ def test_another_metric_can_be_asked_for(study: Path) -> None:
     caption = summary_table(results, summarise(results), results.metric).caption
     assert caption.startswith("validation/loss per setting over n seeds")
     assert caption.endswith("Each run counts with its evaluation of highest validation/accuracy.")
+
+
+def test_run_that_was_stopped_because_it_diverged_is_listed_and_in_no_number(study: Path) -> None:
+    for seed, accuracy in enumerate((0.9, 0.92)):
+        add_run(study, "net2", seed, accuracy)
+    stopped = add_unfinished(study, "diverged", "net2", 2, reason="the loss became nan between steps 1 and 36")
+    add_unfinished(study, "diverged", "net5", 0, reason="the loss became nan between steps 1 and 36")
+    folder = make_report(study)
+    (row,) = read_csv(folder / "tables" / "summary.csv")
+    assert (row["model"], row["n"], row["unfinished"], row["mean"]) == ("net2", "2", "1", "0.910")
+    (listed_run,) = [row for row in read_csv(folder / "runs.csv") if row["run"] == stopped.name]
+    told = {name: value for name, value in listed_run.items() if value}
+    reason = "the loss became nan between steps 1 and 36"
+    assert told == {"run": stopped.name, "status": "diverged", "reason": reason, "model": "net2"}
+    assert [row["status"] for row in read_csv(folder / "tables" / "unfinished.csv")] == ["diverged", "diverged"]
+    assert "net2: 1 of 3 runs diverged without a result: left out of its mean" in warnings_about(study)
+    assert "1 run diverged in settings where none has a result: in no mean" in warnings_about(study)

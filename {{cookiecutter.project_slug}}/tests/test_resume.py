@@ -6,6 +6,7 @@ import random
 import shutil
 import socket
 import time
+import zipfile
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -163,10 +164,12 @@ def log_of(folder: Path) -> str:
 def damage(path: Path, kind: str) -> None:
     """Leaves a file as a full disk, a power cut or a bad sector would."""
     content = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        largest = archive.read(max(archive.infolist(), key=lambda part: part.file_size))
     if kind == "flipped":
-        content[len(content) // 2] ^= 1
+        content[content.index(largest)] ^= 1
     elif kind == "zeroed":
-        content[len(content) // 2 : len(content) // 2 + 512] = bytes(512)
+        content = content.replace(largest, bytes(len(largest)))
     elif kind == "a tensor made a folder":
         content[content.rindex(b"PK\x01\x02", 0, content.rindex(b"PK\x01\x02")) + 38] |= 16
     path.write_bytes({"cut": content[:-100], "emptied": b"", "text": b"no checkpoint"}.get(kind, bytes(content)))

@@ -10,11 +10,19 @@ from typing import Any
 import pytest
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
-from small_runs import compose, config_of, hydra_compose, run_command, without_hydra
+from small_runs import SMALL, compose, config_of, hydra_compose, result, run_command, train_small, without_hydra
 
 from modules.launching import sentence
 from modules.utils.identity import run_name
+from modules.utils.run_folder import RunFolder
 
+# What runs/train.py does, and whether its own process needed torch for it.
+TRAIN_AND_TELL = """
+import runpy, sys
+del sys.argv[0]
+runpy.run_path(sys.argv[0], run_name="__main__")
+print("torch imported:", "torch" in sys.modules)
+"""
 TINY = ("data=synthetic", "data.examples=60", "training.epochs=1", "training.batch_size=8", "system.threads=1")
 
 
@@ -27,10 +35,6 @@ def finished(study: Path) -> dict[Path, int]:
     return {path.parent: path.stat().st_mtime_ns for path in study.glob("*/run.json")}
 
 
-def result(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / "run.json").read_bytes())
-
-
 def test_an_experiment_runs_under_joblib_each_member_once(runs_dir: Path) -> None:
     study = runs_dir / "sweep_models"
     words = ("runs/train.py", "+experiment=sweep_models", *TINY, f"system.runs_dir={runs_dir}", "+launcher=joblib")
@@ -38,15 +42,12 @@ def test_an_experiment_runs_under_joblib_each_member_once(runs_dir: Path) -> Non
     members = [(model, int(seed)) for model in swept.model.split(",") for seed in swept.seed.split(",")]
     n = len(members)
 
-    first = run_command("-X", "importtime", *words)  # no --multirun is needed
-    timed = [line for line in first.stderr.splitlines() if line.startswith("import time:")]
-    imported = {line.rpartition("|")[2].strip() for line in timed}
-    assert "hydra" in imported
-    assert "torch" not in imported  # only the workers need it
-    assert (first.returncode, first.stderr.splitlines()[len(timed) :]) == (0, [])
+    first = run_command("-c", TRAIN_AND_TELL, *words)  # no --multirun is needed
+    assert (first.returncode, first.stderr) == (0, "")
+    assert "torch imported: False" in first.stdout  # only the members need it
     assert f"{n} members: 0 finished already, 0 refused, {n} to run" in first.stdout
     ended = [line.split(",")[0] for line in first.stdout.splitlines() if line.startswith("[")]
-    assert ended == [f"[{k}/{n}" for k in range(1, n + 1)]  # whole lines: the workers write none
+    assert ended == [f"[{k}/{n}" for k in range(1, n + 1)]  # whole lines: the members write none
     assert f"all {n} members are finished" in first.stdout
 
     runs = finished(study)
@@ -84,10 +85,74 @@ def test_a_member_is_composed_as_hydra_would(words: str) -> None:
     assert composed(compose)
 
 
-def test_a_sweep_over_nothing_is_a_mistake() -> None:
-    answer = run_command("runs/train.py", "--multirun", "seed=range(0)")
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("seed=range(0)", "--multirun: no member; a swept key has no values"),
+        (
+            "seed=range(10000) model=net2,net5",
+            "hydra.sweeper.max_jobs: the sweep has 20000 members, more than 1000; "
+            "add hydra.sweeper.max_jobs=20000 if that is meant",
+        ),
+        (
+            "hydra.launcher.n_jobs=0",
+            "hydra.launcher.n_jobs: must be a number of processes, or -1, not 0",
+        ),
+        (
+            "hydra/launcher=basic",
+            "hydra/launcher: this project's sweeps need its own launchers; use +launcher=joblib or none",
+        ),
+    ],
+)
+def test_a_sweep_that_cannot_be_meant_is_refused_before_anything_is_written(
+    words: str, sentence: str, runs_dir: Path
+) -> None:
+    answer = run_command("runs/train.py", "--multirun", f"system.runs_dir={runs_dir}", *words.split())
+    assert (answer.returncode, answer.stderr) == (1, f"error: {sentence}\n")
+    assert not runs_dir.exists()
+
+
+def test_under_torchrun_there_is_no_sweep(runs_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    answer = run_command("runs/train.py", "--multirun", "seed=0,1", f"system.runs_dir={runs_dir}")
     assert answer.returncode == 1
-    assert answer.stderr == "error: --multirun: no member; a swept key has no values\n"
+    assert (
+        answer.stderr == "error: --multirun: torchrun starts one run on several processes; start the sweep without it\n"
+    )
+
+
+def test_a_sweep_over_a_secret_is_refused_wherever_it_is_written(runs_dir: Path) -> None:
+    """Also one that the file of an experiment sweeps over, which is no word of the command line."""
+    params = "hydra.sweeper.params={model.api_key:'abcdef,ghijkl'}"
+    answer = run_command("runs/train.py", "--multirun", params, f"system.runs_dir={runs_dir}")
+    assert answer.returncode == 1
+    assert "looks like a secret" in answer.stderr
+    assert "abcdef" not in answer.stdout + answer.stderr
+    assert not runs_dir.exists()
+
+
+def test_a_restarted_member_is_cleared_once_and_goes_on_like_any_other(runs_dir: Path) -> None:
+    done, held = (train_small(runs_dir, f"seed={seed}") for seed in (0, 1))
+    (done / "mine.txt").write_text("a note")
+    words = ("runs/train.py", "--multirun", *SMALL, "seed=0,1", f"system.runs_dir={runs_dir}")
+    with RunFolder(held).locked():
+        answer = run_command(*words, "restart=true")
+    assert answer.returncode == 1
+    assert f"restart: deletes {done} (finished at step 14" in answer.stdout
+    assert answer.stdout.count("restart: deletes") == 1
+    assert "2 members: 0 finished already, 1 refused, 1 to run" in answer.stdout
+    assert f"refused: seed=1: {held}: process " in answer.stderr
+    assert "is writing this run; wait for it or stop it" in answer.stderr
+    assert not (done / "mine.txt").exists()
+    assert "finished: best validation/accuracy" in answer.stdout  # the only one that runs speaks for itself
+    assert "[1/1, 0 failed, 0.0 s left] seed=0: finished in " in answer.stdout
+    assert [len(result(folder)["launches"]) for folder in (done, held)] == [1, 1]
+    said = [result(done)["config"], result(done)["launches"][0]["command"], *plans(done.parent)]
+    assert [True for text in map(str, said) if "restart=" in text or "'restart': True" in text] == []
+
+    again = run_command(*words)
+    assert (again.returncode, again.stderr) == (0, "")
+    assert "2 members: 2 finished already, 0 refused, 0 to run" in again.stdout
 
 
 def test_bad_members_are_named_and_the_others_run_and_what_failed_is_tried_again(
@@ -116,9 +181,11 @@ def test_bad_members_are_named_and_the_others_run_and_what_failed_is_tried_again
     assert "4 members: 0 finished already, 2 refused, 2 to run" in first.stdout
     final = first.stderr[first.stderr.index("error: ") :]
     assert final.startswith("error: 3 of 4 members did not finish:\n")
+    assert "interrupted" not in first.stdout
     for name, batch_size, error in expected:
         named = [line for line in final.splitlines() if f"data={name} training.batch_size={batch_size} " in line]
-        assert [line.endswith(str(error)) for line in named] == ([True] if error else [])
+        kind = "refused" if error == refused else "failed"
+        assert [line.startswith(f"  {kind} ") and line.endswith(str(error)) for line in named] == [True] * bool(error)
     (plan,) = plans(study)
     assert {(*member["overrides"][:2], member["error"]) for member in plan["members"]} == {
         (f"data={name}", f"training.batch_size={batch_size}", error) for name, batch_size, error in expected
@@ -135,3 +202,17 @@ def test_bad_members_are_named_and_the_others_run_and_what_failed_is_tried_again
     after = finished(study)
     assert len(after) == 2
     assert before.items() <= after.items()
+
+    corrected = run_command(*words, "training.batch_size=64")
+    assert "2 members: 2 finished already, 0 refused, 0 to run" in corrected.stdout
+    (plan,) = plans(study)  # nothing is left of the mistyped one, as this one has all of its runs
+    assert [member["error"] for member in plan["members"]] == [None, None]
+
+
+def test_a_sweep_of_which_every_member_is_refused_leaves_nothing(runs_dir: Path) -> None:
+    answer = run_command("runs/train.py", "--multirun", "training.epochs=0,-1", f"system.runs_dir={runs_dir}")
+    assert answer.returncode == 1
+    assert (
+        "error: 2 of 2 members did not finish:\n  refused  training.epochs=0   training.epochs: must" in answer.stderr
+    )
+    assert not runs_dir.exists()

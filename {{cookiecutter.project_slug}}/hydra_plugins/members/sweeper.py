@@ -3,114 +3,205 @@
 Hydra's own sweeper refuses the whole sweep for one bad member, and names only the first one that fails.
 """
 
+import contextlib
 import hashlib
 import json
+import math
+import os
 import shlex
 import sys
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, RangeSweep
 from omegaconf import DictConfig
 
 from hydra_plugins.members.compose import Composer
+from modules.utils.config import TrainConfig, typed
+from modules.utils.identity import run_path
+from modules.utils.interruption import Interruption
+from modules.utils.provenance import code_id
+from modules.utils.run_folder import RunFolder, read_json, write_json
+from modules.utils.secrets import refuse_secrets
 
 
 @dataclass
 class Member:
-    """One run of a sweep. `error`: a sentence on why it was refused or failed; `folder`: None if it has no name yet."""
+    """One run of a sweep. A refused one may lack what it was refused for."""
 
     overrides: list[str]
-    config: DictConfig | None = None
-    folder: Path | None = None
-    error: str | None = None
-    finished_with: str | None = None  # the code_id of a finished run
+    name: str = ""  # the overrides that tell it from the other members
+    config: DictConfig | None = None  # Hydra's node included
+    settings: TrainConfig | None = None  # the same without it, checked
+    folder: RunFolder | None = None
+    finished_with: str | None = None  # the code_id of a run that had finished before
+    starts: int = 0
+    status: str = "waiting"  # then finished, refused, failed, diverged, killed or interrupted
+    reason: str | None = None  # a sentence
 
 
 class MemberSweeper(BasicSweeper):
     """`hydra.sweeper.params` and the command line's `key=a,b` as in Hydra's basic sweeper."""
 
+    def __init__(self, max_jobs: int, params: dict[str, str] | None) -> None:
+        super().__init__(max_batch_size=None, params=params)
+        self.max_jobs = max_jobs
+
     def sweep(self, arguments: list[str]) -> None:
         """ValueError, after every other member has run, if one was refused or failed."""
-        from modules.utils.provenance import code_id
-
-        assert self.hydra_context is not None
-        assert self.config is not None
-        loader = self.hydra_context.config_loader
-        swept = OverridesParser.create(config_loader=loader).parse_overrides(self._parse_config() + arguments)
-        composer = Composer(loader, self.config)
-        given = [_checked(composer, list(overrides)) for overrides in self.split_arguments(swept, None)[0]]
-        members = list({m.folder or str(m.overrides): m for m in given}.values())  # a setting given twice is one run
-        if not members:
-            raise ValueError("--multirun: no member; a swept key has no values")
-        for member in members:
-            if member.error:
-                print(f"refused: {' '.join(member.overrides)}: {member.error}", file=sys.stderr)
-        _write_plans(members)
-        to_run = [m for m in members if m.error is None and not m.finished_with]
-        finished, refused = [m for m in members if m.finished_with], [m for m in members if m.error]
-        counts = f"{len(finished)} finished already, {len(refused)} refused, {len(to_run)} to run"
-        print(f"{len(members)} members: {counts}", flush=True)
-        if other := sum(m.finished_with != code_id() for m in finished):
-            print(f"warning: {other} finished with other code than there is now; remove their folders to run again")
-        self._run(to_run)
-        _write_plans(members)
-        _conclude(members)
-
-    def _run(self, members: list[Member]) -> None:
         from hydra_plugins.members.launcher import MemberLauncher
 
         if not isinstance(self.launcher, MemberLauncher):
             raise ValueError(
                 "hydra/launcher: this project's sweeps need its own launchers; use +launcher=joblib or none"
             )
-        errors = self.launcher.launch_members([m.config for m in members if m.config])
-        for member, error in zip(members, errors, strict=True):
-            member.error = error
+        members = self._members(arguments)
+        for member in members:
+            if member.status == "refused":
+                print(f"refused: {member.name}: {member.reason}", file=sys.stderr)
+        _write_plans(members)
+        finished, to_run = ([m for m in members if m.status == status] for status in ("finished", "waiting"))
+        refused = len(members) - len(finished) - len(to_run)
+        counts = f"{len(finished)} finished already, {refused} refused, {len(to_run)} to run"
+        print(f"{len(members)} members: {counts}", flush=True)
+        if other := sum(m.finished_with != code_id() for m in finished):
+            print(f"warning: {other} finished with other code than there is now; add restart=true to run them again")
+        with Interruption() as interruption:
+            self.launcher.launch_members(to_run, interruption)
+            _write_plans(members)
+            if interruption.received:
+                _say_how_far(members)
+            interruption.check()
+        _conclude(members)
+
+    def _members(self, arguments: list[str]) -> list[Member]:
+        """Checked, those to restart cleared. ValueError where there are none or suspiciously many."""
+        assert self.hydra_context is not None
+        assert self.config is not None
+        if os.environ.get("WORLD_SIZE", "1") != "1":
+            raise ValueError("--multirun: torchrun starts one run on several processes; start the sweep without it")
+        if not isinstance(self.max_jobs, int):
+            raise ValueError(f"hydra.sweeper.max_jobs: must be a number of members, not {self.max_jobs}")
+        loader = self.hydra_context.config_loader
+        swept = OverridesParser.create(config_loader=loader).parse_overrides(self._parse_config() + arguments)
+        refuse_secrets({o.key_or_group: (o.input_line or "").partition("=")[2] for o in swept})
+        if (n := math.prod({o.get_key_element(): _values(o) for o in swept}.values())) > self.max_jobs:
+            raise ValueError(
+                f"hydra.sweeper.max_jobs: the sweep has {n} members, more than {self.max_jobs}; "
+                f"add hydra.sweeper.max_jobs={n} if that is meant"
+            )
+        composer = Composer(loader, self.config)
+        given = [_checked(composer, list(overrides)) for overrides in self.split_arguments(swept, None)[0]]
+        members = list({(m.folder and m.folder.path) or str(m.overrides): m for m in given}.values())  # each run once
+        if not members:
+            raise ValueError("--multirun: no member; a swept key has no values")
+        common = set.intersection(*(set(m.overrides) for m in members))
+        for member in members:
+            member.name = " ".join(o for o in member.overrides if o not in common or len(members) == 1)
+            if member.settings and member.settings.restart:
+                _restart(member)
+        return members
 
 
 def _checked(composer: Composer, overrides: list[str]) -> Member:
-    from modules.launching import sentence
     from modules.tasks import finished_code
-    from modules.utils.config import TrainConfig, typed
-    from modules.utils.identity import run_path
-    from modules.utils.run_folder import RunFolder
 
-    folder = None
+    member = Member(overrides)
+    with _refusing(member):
+        member.config = composer.compose(overrides)
+        values = {str(key): node for key, node in member.config.items() if key != "hydra"}
+        member.settings = typed(TrainConfig, values)
+        member.folder = RunFolder(run_path(member.settings))
+        if not member.settings.restart:
+            member.finished_with = finished_code(member.folder, member.settings)
+            member.status = "finished" if member.finished_with else "waiting"
+    return member
+
+
+def _restart(member: Member) -> None:
+    """Clears its folder here and once: a member that is started again goes on."""
+    from modules.tasks import discard
+
+    assert member.config is not None
+    assert member.settings
+    member.overrides = [o for o in member.overrides if not o.lstrip("+").startswith("restart=")]
+    member.config.hydra.overrides.task = member.overrides
+    member.config.restart = False
+    with _refusing(member):
+        discard(member.settings)
+
+
+@contextlib.contextmanager
+def _refusing(member: Member) -> Iterator[None]:
+    """A mistake in the input is the member's; one in the code ends the sweep."""
+    from modules.launching import sentence
+
     try:
-        composed = composer.compose(overrides)
-        config = typed(TrainConfig, {str(key): node for key, node in composed.items() if key != "hydra"})
-        folder = run_path(config)
-        finished_with = finished_code(RunFolder(folder), config)
+        yield
     except Exception as error:
         if (message := sentence(error)) is None:
             raise
-        return Member(overrides, folder=folder, error=message)
-    return Member(overrides, composed, folder, finished_with=finished_with)
+        member.status, member.reason = "refused", message
+
+
+def _values(override: Override) -> int:
+    """How many a key is swept over, without listing those of a range."""
+    if not override.is_discrete_sweep():
+        return 1
+    swept = override.value()
+    if isinstance(swept, RangeSweep) and swept.start is not None and swept.stop is not None and swept.step:
+        return max(0, math.ceil((swept.stop - swept.start) / swept.step))
+    return sum(1 for _ in override.sweep_iterator())
 
 
 def _write_plans(members: list[Member]) -> None:
     """<study>/.sweeps/<id>.json, for every study of the sweep: so that a member that never ran is missed."""
-    from modules.utils.run_folder import write_json
-
-    for study in {m.folder.parent for m in members if m.folder}:
-        here = [m for m in members if m.folder is None or m.folder.parent == study]
-        planned = [{"name": m.folder and m.folder.name, "overrides": m.overrides, "error": m.error} for m in here]
+    command = shlex.join(["python", *(word for word in sys.argv if not word.lstrip("+").startswith("restart="))])
+    for study in {m.folder.path.parent for m in members if m.folder and m.status != "refused"}:
+        here = [m for m in members if m.folder is None or m.folder.path.parent == study]
+        planned = [
+            {
+                "name": m.folder and m.folder.path.name,
+                "overrides": m.overrides,
+                "error": None if m.status in ("finished", "interrupted") else m.reason,
+            }
+            for m in here
+        ]
         identity = hashlib.sha256(json.dumps(sorted(m.overrides for m in here)).encode()).hexdigest()[:12]
-        (study / ".sweeps").mkdir(parents=True, exist_ok=True)
-        plan = {"format": 1, "command": shlex.join(["python", *sys.argv]), "members": planned}
-        write_json(study / ".sweeps" / f"{identity}.json", plan)
+        path = study / ".sweeps" / f"{identity}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, {"format": 1, "command": command, "members": planned})
+        for other in path.parent.glob("*.json"):
+            names = {m["name"] for m in (read_json(other) or {}).get("members", [])}
+            if other != path and None in names and names <= {None, *(m["name"] for m in planned)}:
+                other.unlink(missing_ok=True)  # it was mistyped, and this sweep has all the runs that it named
 
 
 def _conclude(members: list[Member]) -> None:
-    failed = [m for m in members if m.error]
-    if not failed:
-        print(f"all {len(members)} members are finished")
-        return
+    unfinished = [m for m in members if m.status != "finished"]
+    if unfinished:
+        raise ValueError(f"{len(unfinished)} of {len(members)} members did not finish:\n{_table(unfinished)}")
+    print(f"all {len(members)} members are finished")
+
+
+def _say_how_far(members: list[Member]) -> None:
+    count = Counter(m.status for m in members)
+    ended = f"{count['finished']} of {len(members)} members are finished, {count['interrupted']} were interrupted"
+    print(f"interrupted: {ended}, {count['waiting']} not started; the same command goes on", flush=True)
+    if others := [m for m in members if m.status not in ("finished", "interrupted", "waiting")]:
+        print(_table(others), file=sys.stderr)
+
+
+def _table(members: list[Member]) -> str:
+    """Of each how it ended, its name, the reason, and the log if there is one."""
+    widths = [max(len(m.status) for m in members), max(len(m.name) for m in members)]
     lines = []
-    for member in failed:
-        lines.append(f"  {' '.join(member.overrides)}: {member.error}")
-        if member.folder and (member.folder / "train.log").exists():
-            lines.append(f"    {member.folder / 'train.log'}")
-    raise ValueError(f"{len(failed)} of {len(members)} members did not finish:\n" + "\n".join(lines))
+    for m in members:
+        lines.append(f"  {m.status:{widths[0]}}  {m.name:{widths[1]}}  {m.reason}")
+        log = m.folder and m.folder.path / (m.folder.read_state().get("log") or "train.log")
+        if log and log.exists():
+            lines.append(f"  {'':{widths[0]}}  {log}")
+    return "\n".join(lines)

@@ -9,8 +9,9 @@ from modules.reporting.statistics import Summary, not_a_number
 
 
 def find_warnings(results: Results, summary: Summary) -> list[str]:
-    checks = (_seeds(results, summary), _metrics(results), _code(results.study), _data(results.study))
-    return results.study.warnings + [warning for check in checks for warning in check]
+    study = results.study
+    checks = (_seeds(results, summary), _diverged(results), _metrics(results), _code(study), _data(study))
+    return study.warnings + [warning for check in checks for warning in check]
 
 
 def code_versions(study: Study) -> list[dict[str, str]]:
@@ -44,6 +45,18 @@ def _seeds(results: Results, summary: Summary) -> Iterator[str]:
     for group, one in zip(results.groups, summary[results.metric], strict=True):
         if one.sd == 0:
             yield f"{group.label}: {results.metric} is the same for all seeds: had the seed an effect?"
+
+
+def _diverged(results: Results) -> Iterator[str]:
+    lost = sum(run.status == "diverged" and not run.ended for run in results.study.runs)
+    for group in results.groups:
+        here = sum(run.status == "diverged" for run in group.unfinished)
+        lost -= here
+        if here:
+            runs = len(group.runs) + len(group.unfinished)
+            yield f"{group.label}: {here} of {runs} runs diverged without a result: left out of its mean"
+    if lost:
+        yield f"{lost} run{'s' if lost > 1 else ''} diverged in settings where none has a result: in no mean"
 
 
 def _metrics(results: Results) -> Iterator[str]:

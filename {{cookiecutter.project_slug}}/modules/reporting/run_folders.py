@@ -8,14 +8,13 @@ import json
 import math
 import os
 import re
-import socket
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-HEARTBEAT_TIMEOUT_S = 60  # a run writes its state every 10 s or so
+from modules.reporting.liveness import sign_of_death
+
 RECORD_KEYS = {"config", "monitor", "best", "last", "cost", "launches"}
 
 
@@ -23,27 +22,33 @@ RECORD_KEYS = {"config", "monitor", "best", "last", "cost", "launches"}
 class Run:
     """One member of a study, whether or not it ran.
 
-    `status` is one of finished, diverged (ended, with a loss or a monitored metric that is no number), running,
-    interrupted, dead (stopped without a word), failed, missing (planned, no folder), refused (planned, bad
-    configuration), duplicate (the same run in a second folder), unreadable. `reason` says why.
+    `status` is one of finished, diverged (a loss or a monitored metric became no number: stopped there, or went through
+    and has a record), running, interrupted, dead (stopped without a word), failed, missing (planned, no folder),
+    refused (planned, bad configuration), duplicate (the same run in a second folder), unreadable. `reason` says why.
     """
 
     name: str
-    path: Path
+    study: Path  # its folder
     status: str
     reason: str = ""
-    record: dict[str, Any] = field(default_factory=dict)  # run.json; empty unless the run ended
-    state: dict[str, Any] = field(default_factory=dict)  # state.json; empty if the run ended
+    record: dict[str, Any] = field(default_factory=dict)  # run.json, without its packages; empty unless there is one
+    state: dict[str, Any] = field(default_factory=dict)  # state.json; empty if there is a record
     test: dict[str, float] = field(default_factory=dict)  # metrics of test.json, if they belong to the best weights
 
     @property
+    def path(self) -> Path:
+        return self.study / self.name
+
+    @property
     def ended(self) -> bool:
-        return self.status in ("finished", "diverged")
+        """Whether it went through and has results: a run that was stopped because it diverged has none."""
+        return bool(self.record) and self.status in ("finished", "diverged")
 
     @property
     def progress(self) -> str:
         """How far a run came that has not ended."""
-        return f"step {self.state['step']} of {self.state['total_steps']}" if self.state.get("total_steps") else ""
+        total = self.state.get("total_steps")
+        return f"step {self.state.get('step') or 0} of {total}" if total else ""
 
 
 @dataclass
@@ -86,14 +91,9 @@ def suggest(name: str, known: list[str]) -> str:
 def read_study(folder: Path) -> Study:
     """Every run of a study by name: its folders, and the planned members that have none."""
     warnings: list[str] = []
-    runs: list[Run] = []
-    for path in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
-        if not os.access(path, os.R_OK | os.X_OK):
-            runs.append(Run(path.name, path, "unreadable", "the folder cannot be opened: permission denied"))
-        elif os.path.exists(path / "config.yaml"):
-            runs.append(_read_run(path, warnings))
-        else:
-            warnings.append(f"{one_line(path.name)} is no run folder (it holds no config.yaml): left out")
+    with os.scandir(folder) as entries:
+        names = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+    runs = [run for name in names if (run := _read_run(folder, name, warnings))]
     _mark_duplicates(runs)
     runs += _planned_without_folder(folder, {run.name for run in runs}, warnings)
     return Study(folder.name, sorted(runs, key=lambda run: run.name), warnings)
@@ -115,45 +115,74 @@ def _is_study(path: Path) -> bool:
     return (path / ".sweeps").is_dir() or any(os.path.exists(child / "config.yaml") for child in path.iterdir())
 
 
-def _read_run(path: Path, warnings: list[str]) -> Run:
-    if (path / "run.json").exists():
-        record, problem = _read_json(path / "run.json", RECORD_KEYS)
-        if problem:
-            return Run(path.name, path, "unreadable", problem)
-        run = Run(path.name, path, "finished", record=record)
-        if strange := _not_numbers(record):
-            run.status, run.reason = "diverged", f"not a number: {', '.join(strange)}"
-        if (path / "test.json").exists():
-            run.test = _read_test(run, warnings)
-        return run
-    if not (path / "state.json").exists():
-        return Run(path.name, path, "interrupted", "stopped before its first step")
-    state, problem = _read_json(path / "state.json", {"status", "host", "pid", "heartbeat"})
-    if problem:
-        return Run(path.name, path, "unreadable", problem)
-    status, reason = state["status"], one_line(state.get("reason") or "")
-    if status not in ("running", "interrupted", "failed", "finished"):
-        status, reason = "unreadable", f"state.json holds the unknown status {status!r}"
-    if status == "running" and (sign_of_death := _sign_of_death(state)):
-        status, reason = "dead", sign_of_death
-    elif status == "finished":
-        status, reason = "interrupted", "ended, but run.json is missing; the same command completes it"
-    return Run(path.name, path, status, reason, state=state)
+class _Unreadable(Exception):
+    """Its text is the sentence that says what is wrong with a file."""
 
 
-def _read_json(path: Path, keys: set[str]) -> tuple[dict[str, Any], str]:
-    """The content, or an empty dict and the sentence that says what is wrong with the file."""
+def _read_run(study: Path, name: str, warnings: list[str]) -> Run | None:
+    """None if there is no run in the folder of this name."""
+    run = _look(study, name, warnings)
+    if run and run.status in ("dead", "ending", "unreadable"):
+        run = _look(study, name, warnings)  # what was ending, or being thrown away, has by now done so
+    if run and run.status == "ending":
+        run.status, run.reason = "interrupted", "ended, but run.json is missing; the same command completes it"
+    return run
+
+
+def _look(study: Path, name: str, warnings: list[str]) -> Run | None:
+    path = f"{study}/{name}"  # to join a Path takes as long as to open a file
     try:
-        content = json.loads(path.read_bytes())
+        files = os.listdir(path)  # one question instead of one per file: a file server may have to answer
+        if "config.yaml" not in files:
+            warnings.append(f"{one_line(name)} is no run folder (it holds no config.yaml): left out")
+            return None
+        if "run.json" in files:
+            return _with_results(Run(name, study, "finished"), path, "test.json" in files, warnings)
+        if "state.json" not in files:
+            return Run(name, study, "interrupted", "stopped before its first step")
+        state = _read_json(f"{path}/state.json", {"status", "host", "pid", "heartbeat"})
+    except FileNotFoundError:
+        return None
     except OSError as error:
-        return {}, f"{path.name} cannot be read: {error.strerror}"
-    except ValueError:
-        return {}, f"{path.name} is half-written or damaged"
+        return Run(name, study, "unreadable", f"the folder cannot be opened: {error.strerror}")
+    except _Unreadable as error:
+        return Run(name, study, "unreadable", str(error))
+    status, reason = state["status"], one_line(state.get("reason") or "")
+    if status == "running" and (death := sign_of_death(f"{path}/state.json", state)):
+        status, reason = "dead", death
+    elif status == "finished":
+        status = "ending"
+    elif status not in ("running", "interrupted", "failed", "diverged"):
+        status, reason = "unreadable", f"state.json holds the unknown status {status!r}"
+    return Run(name, study, status, reason, state=state)
+
+
+def _with_results(run: Run, path: str, tested: bool, warnings: list[str]) -> Run:
+    run.record = _read_json(f"{path}/run.json", RECORD_KEYS)
+    for part in (run.record, *run.record["launches"]):
+        part.pop("confusion_matrix", None)  # these two are most of a record, and in no table: thousands of them
+        part.pop("packages", None)  # would fill the memory
+    if strange := _not_numbers(run.record):
+        run.status, run.reason = "diverged", f"not a number: {', '.join(strange)}"
+    if tested:
+        run.test = _read_test(run, path, warnings)
+    return run
+
+
+def _read_json(path: str, keys: set[str]) -> dict[str, Any]:
+    name = os.path.basename(path)
+    try:
+        with open(path, "rb") as file:
+            content = json.loads(file.read())
+    except OSError as error:
+        raise _Unreadable(f"{name} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise _Unreadable(f"{name} is half-written or damaged") from error
     if not isinstance(content, dict) or content.get("format", 1) != 1:
-        return {}, f"{path.name} was not written by this version of the project"
+        raise _Unreadable(f"{name} was not written by this version of the project")
     if absent := sorted(keys - content.keys()):
-        return {}, f"{path.name} lacks {', '.join(absent)}"
-    return content, ""
+        raise _Unreadable(f"{name} lacks {', '.join(absent)}")
+    return content
 
 
 def _not_numbers(record: dict[str, Any]) -> list[str]:
@@ -164,29 +193,16 @@ def _not_numbers(record: dict[str, Any]) -> list[str]:
     return sorted(name for name, value in values.items() if not is_number(value))
 
 
-def _read_test(run: Run, warnings: list[str]) -> dict[str, float]:
-    test, problem = _read_json(run.path / "test.json", {"step", "metrics"})
-    if not problem and test["step"] != run.record["best"]["step"]:
-        problem = f"test.json is of step {test['step']}, the best step is {run.record['best']['step']}"
-    if problem:
-        warnings.append(f"{one_line(run.name)}: {problem}: test metrics left blank; run python runs/evaluate.py")
+def _read_test(run: Run, path: str, warnings: list[str]) -> dict[str, float]:
+    step = run.record["best"]["step"]
+    try:
+        test = _read_json(f"{path}/test.json", {"step", "metrics"})
+        if test["step"] != step:
+            raise _Unreadable(f"test.json is of step {test['step']}, the best step is {step}")
+    except _Unreadable as error:
+        warnings.append(f"{one_line(run.name)}: {error}: test metrics left blank; run python runs/evaluate.py")
         return {}
     return test["metrics"]
-
-
-def _sign_of_death(state: dict[str, Any]) -> str:
-    patience_s = HEARTBEAT_TIMEOUT_S
-    # Windows has no harmless signal to ask with: there os.kill(pid, 0) would interrupt the run.
-    if os.name == "posix" and state["host"] == socket.gethostname():
-        try:
-            os.kill(state["pid"], 0)
-        except ProcessLookupError:
-            return f"its process {state['pid']} is gone"
-        except PermissionError:  # alive, and somebody else's
-            pass
-        patience_s = 60 * HEARTBEAT_TIMEOUT_S  # it lives; but after a day its number may be another process's
-    silent_s = time.time() - state["heartbeat"]
-    return f"no sign of life on {state['host']} for {duration(silent_s)}" if silent_s > patience_s else ""
 
 
 def duration(seconds: float) -> str:
@@ -213,13 +229,14 @@ def _planned_without_folder(folder: Path, present: set[str], warnings: list[str]
     """Members of any plan that have no folder: missing, or refused if no plan could start them."""
     absent: dict[str, str] = {}
     for path in sorted((folder / ".sweeps").glob("*.json")):
-        plan, problem = _read_json(path, {"members"})
-        if problem:
-            warnings.append(f".sweeps/{problem}: members that it planned may be missing from the list")
+        try:
+            plan = _read_json(str(path), {"members"})
+        except _Unreadable as error:
+            warnings.append(f".sweeps/{error}: members that it planned may be missing from the list")
             continue
         for member in plan["members"]:
             name = member["name"] or " ".join(member["overrides"])
             if name not in present:
                 absent[name] = absent.get(name, "refused") and (member["error"] or "")
     for name, error in absent.items():
-        yield Run(name, folder / name, "refused" if error else "missing", one_line(error))
+        yield Run(name, folder, "refused" if error else "missing", one_line(error))

@@ -14,13 +14,14 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 
 from modules.training.checkpoint import Unusable, load_checkpoint, save_checkpoint
+from modules.training.metrics_file import MetricsFile
 from modules.training.progress import Progress
 from modules.training.trackers import Tracker
 from modules.utils.build import build
 from modules.utils.config import SystemConfig
 from modules.utils.distributed import first, gather, largest, rank, world_size
 from modules.utils.interruption import Interrupted, Interruption
-from modules.utils.run_folder import MetricsFile, RunFolder
+from modules.utils.run_folder import RunFolder
 
 REPORT_S = 20.0  # a slow run speaks at least this often, whatever system.log_every_steps
 SHARE = 0.02  # of the time may go into writing checkpoints, as long as system.checkpoint_minutes is kept
@@ -54,7 +55,7 @@ class Recorder:
         self._started = self._saved = self._reported = self._agreed = time.monotonic()
         self._agreed_step = self._agree_at = 0
         self._longest_s = 60 * system.checkpoint_minutes
-        self._between_saves_s = min(self._longest_s, LEAST_S)
+        self._between_saves_s = seconds_between_saves(0.0, self._longest_s)
 
     def begin(self, total_steps: int, examples_per_step: int) -> dict[str, Any] | None:
         """Opens the files; returns the state to go on from, or None for a new run. ValueError: see checkpoint.py."""
@@ -128,7 +129,7 @@ class Recorder:
             last = self.folder.checkpoints / "last.pt"
             save_checkpoint(last, {**known, **state}, keep_as=last.with_name("previous.pt"))
         self._saved = time.monotonic()
-        self._between_saves_s = min(self._longest_s, max(LEAST_S, (self._saved - started) / SHARE))
+        self._between_saves_s = seconds_between_saves(self._saved - started, self._longest_s)
 
     def interrupted(self, step: int, signal: Interrupted) -> None:
         if rank() == 0:
@@ -188,6 +189,12 @@ class Recorder:
             raise Unusable(f"{rows}: rows that the checkpoint counts on are missing or changed")
         if saved["best"] and load_checkpoint(best, self._run_id)["step"] < saved["best"]["step"]:
             raise Unusable(f"{best}: is older than the checkpoint that counts on it")
+
+
+def seconds_between_saves(written_s: float, longest_s: float) -> float:
+    """From one checkpoint, which took `written_s` to write, to the next: as often as costs little, but not less often
+    than asked for."""
+    return min(longest_s, max(LEAST_S, written_s / SHARE))
 
 
 def reset_peak_memory(device: torch.device) -> None:

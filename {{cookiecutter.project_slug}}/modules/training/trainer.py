@@ -16,7 +16,6 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -25,7 +24,7 @@ from modules.training.metrics import Evaluation, ExampleMeans, RunningMeans
 from modules.training.recorder import Recorder
 from modules.training.schedule import learning_rate_scale, steps_per_epoch
 from modules.utils.config import TrainingConfig, nearest
-from modules.utils.distributed import gather, largest, rank, share_buffers, world_size
+from modules.utils.distributed import averaging_gradients, exchange, gather, largest, rank, share_buffers, world_size
 from modules.utils.interruption import Interrupted
 from modules.utils.randomness import set_seed, step_seeds
 
@@ -60,7 +59,7 @@ class Trainer(ABC):
     ) -> None:
         """`network` is on `device`; `optimizer` holds its parameters. ValueError: too few data, unknown monitor."""
         self.bare = network  # what is saved; never a wrapper
-        self._wrapped = _wrapped(network, device)  # averages the gradients of all processes
+        self._wrapped = averaging_gradients(network, device)
         self.network: Callable[..., Any] = torch.compile(self._wrapped) if config.compile else self._wrapped
         self.training = True  # for `step` to ask: training or evaluation
         self.optimizer, self.data, self.validation = optimizer, training, validation
@@ -73,6 +72,7 @@ class Trainer(ABC):
         self.stopped_early = False
         self._evaluations_since_best = 0
         self._best_to_save: dict[str, Any] | None = None
+        self._saved: int | None = None  # the step of this launch's last checkpoint
         self._plateau_scale = 1.0
         self._means = RunningMeans()
         self._checked = 0  # the step up to which the loss is known to be a number
@@ -110,7 +110,8 @@ class Trainer(ABC):
                 self._validate(recorder)
             while not self._done:
                 self._train_epoch(recorder)
-            self._save(recorder)
+            if self._saved != self.steps:
+                self._save(recorder)
         except Interrupted as signal:
             self._save(recorder)
             recorder.interrupted(self.steps, signal)
@@ -194,7 +195,7 @@ class Trainer(ABC):
             before = time.perf_counter()
             batch = next(batches)
             fetch_s += time.perf_counter() - before
-            with self._alone_until(left == 0):
+            with exchange(self._wrapped, now=left == 0):
                 with self._autocast:
                     loss, means = self.step(batch)
                 self._scaler.scale(loss / config.accumulation if config.accumulation > 1 else loss).backward()
@@ -220,12 +221,6 @@ class Trainer(ABC):
         if self._average:
             self._average.update_parameters(self.bare)
         return fetch_s, time.perf_counter() - started - fetch_s
-
-    def _alone_until(self, last: bool) -> contextlib.AbstractContextManager[None]:
-        """The gradients of accumulated batches are exchanged once, with those of the last one."""
-        if last or not isinstance(self._wrapped, DistributedDataParallel):
-            return contextlib.nullcontext()
-        return self._wrapped.no_sync()
 
     def _check_loss(self) -> None:
         """`Diverged`, on all processes alike, unless the configuration lets it be. Waits for the device."""
@@ -280,7 +275,7 @@ class Trainer(ABC):
         state = {name: module.state_dict() for name, module in self._stateful().items()}
         state |= {name: getattr(self, name) for name in _PLAIN_STATE}
         recorder.save({"step": self.steps, "means": gather(self._means.state()), **state}, self._best_to_save)
-        self._best_to_save = None
+        self._best_to_save, self._saved = None, self.steps
 
     def _load(self, saved: dict[str, Any]) -> None:
         for name, module in self._stateful().items():
@@ -304,17 +299,6 @@ class Trainer(ABC):
 
 
 _PLAIN_STATE = ("best", "last", "stopped_early", "_evaluations_since_best", "_plateau_scale")
-
-
-def _wrapped(network: nn.Module, device: torch.device) -> nn.Module:
-    if world_size() == 1:
-        return network
-    wrapped = DistributedDataParallel(network, device_ids=[device] if device.type == "cuda" else None)
-    # It would regroup the gradients after the first step of a launch, and from three processes on the order in which they
-    # are added, and so their last bits, would depend on where the run was resumed. So it does that now.
-    wrapped.reducer._push_all_rebuilt_params()
-    wrapped.reducer._rebuild_buckets()
-    return wrapped
 
 
 def _all_finite(found: list[dict[str, Tensor]]) -> bool:

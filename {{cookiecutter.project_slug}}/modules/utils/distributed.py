@@ -9,12 +9,14 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import nn
 from torch.distributed.rendezvous import rendezvous
+from torch.nn.parallel import DistributedDataParallel
 
 T = TypeVar("T")
 JOIN = timedelta(minutes=5)  # a process whose torchrun was killed as it began would wait for half an hour
@@ -80,6 +82,25 @@ def largest(numbers: list[int]) -> list[int]:
     return together.tolist()
 
 
+def averaging_gradients(network: nn.Module, device: torch.device) -> nn.Module:
+    """The network, wrapped so that `backward` leaves every process with the mean of all gradients."""
+    if not _together():
+        return network
+    wrapped = DistributedDataParallel(network, device_ids=[device] if device.type == "cuda" else None)
+    # It would regroup the gradients after the first step of a launch: from three processes on, the order in which they
+    # are added, and so their last bits, would depend on where the run was resumed. So it does that now.
+    wrapped.reducer._push_all_rebuilt_params()
+    wrapped.reducer._rebuild_buckets()
+    return wrapped
+
+
+def exchange(wrapped: nn.Module, *, now: bool) -> contextlib.AbstractContextManager[None]:
+    """Around `backward`: accumulated gradients are exchanged once, with those of the last batch."""
+    if now or not isinstance(wrapped, DistributedDataParallel):
+        return contextlib.nullcontext()
+    return wrapped.no_sync()
+
+
 def share_buffers(module: nn.Module) -> None:
     """Gives every process the buffers of process 0, such as the running statistics of batch normalisation."""
     if _together():
@@ -87,9 +108,15 @@ def share_buffers(module: nn.Module) -> None:
             dist.broadcast(buffer, src=0)
 
 
-def lost_another(error: Exception) -> bool:
-    """Whether this is the error of a process whose counterpart is gone."""
-    return _together() and isinstance(error, RuntimeError) and "onnection" in str(error)
+@contextlib.contextmanager
+def naming_the_other(run: Path) -> Iterator[None]:
+    """ValueError where another process of the run is gone: its message is the one to read, not gloo's."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not _together() or "onnection" not in str(error):
+            raise
+        raise ValueError(f"{run}: another process of this run ended; its own message says why") from error
 
 
 def _together() -> bool:

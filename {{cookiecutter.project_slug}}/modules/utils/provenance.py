@@ -52,7 +52,8 @@ def code_diff() -> bytes | None:
 
 @functools.cache
 def _of_this_process() -> dict[str, Any]:
-    packages = {d.metadata["Name"]: d.version for d in metadata.distributions()}
+    about = (distribution.metadata for distribution in metadata.distributions())  # parsed at each call
+    packages = {package["Name"]: package["Version"] for package in about}
     return {
         "code_id": code_id(),
         "git": _git_state(),

@@ -1,19 +1,17 @@
 """The files of one run folder and how they are written, so that a kill at any moment leaves each of them whole."""
 
 import contextlib
-import csv
-import io
 import json
 import os
 import shutil
 import socket
 import threading
 import time
-import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import yaml
 from filelock import SoftFileLease, Timeout
 
 from modules.utils.secrets import redact
@@ -43,6 +41,17 @@ class RunFolder:
         """run.json of a finished run; None where it is not there or damaged: the run's command writes it again."""
         result = read_json(self.result)
         return result if isinstance(result, dict) and result.get("format") == 1 else None
+
+    def read_config(self) -> dict[str, Any]:
+        """config.yaml, {} where there is none. ValueError where it cannot be read."""
+        path = self.path / "config.yaml"
+        try:
+            config = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
+        except (yaml.YAMLError, UnicodeDecodeError):
+            config = None
+        if not isinstance(config, dict):
+            raise ValueError(f"{path}: is damaged; restore it, or remove the folder to begin anew")
+        return config
 
     def read_state(self) -> dict[str, Any]:
         state = read_json(self.path / "state.json")
@@ -138,49 +147,6 @@ class RunFolder:
                 write_json(self.path / "state.json", self._state | {"heartbeat": time.time()})
 
 
-class MetricsFile:
-    """metrics.csv: one row per evaluation, only ever appended to, and cut back to the checkpoint on resume."""
-
-    def __init__(self, path: Path, position: int) -> None:
-        """`position`: bytes to keep, 0 to begin anew."""
-        self._path = path
-        with naming(path):
-            self._file = path.open("r+b" if position else "w+b")
-            self._file.truncate(position)
-            kept = self._file.read()
-        self._checksum = zlib.crc32(kept)
-        self._columns = next(csv.reader([kept.decode().partition("\n")[0]]), []) if kept else []
-
-    @staticmethod
-    def holds(path: Path, mark: Mapping[str, int]) -> bool:
-        """Whether the rows up to a `mark` are there as they were written."""
-        with contextlib.suppress(FileNotFoundError):
-            return zlib.crc32(path.read_bytes()[: mark["bytes"]]) == mark["crc32"]
-        return not mark["bytes"]
-
-    def append(self, row: Mapping[str, float | int]) -> None:
-        lines = b""
-        if not self._columns:
-            self._columns = list(row)
-            lines = _csv_line(self._columns)
-        assert list(row) == self._columns, f"columns changed from {self._columns} to {list(row)}"
-        lines += _csv_line(list(row.values()))
-        with naming(self._path):
-            self._file.write(lines)
-            self._file.flush()
-        self._checksum = zlib.crc32(lines, self._checksum)
-
-    def mark(self) -> dict[str, int]:
-        """Puts every row on the disk, before a checkpoint counts on it; returns what tells them again."""
-        with naming(self._path):
-            os.fsync(self._file.fileno())
-        return {"bytes": self._file.tell(), "crc32": self._checksum}
-
-    def close(self) -> None:
-        with naming(self._path):
-            self._file.close()
-
-
 @contextlib.contextmanager
 def atomic_file(path: Path, keep_as: Path | None = None) -> Iterator[BinaryIO]:
     """Writes beside, flushes to the disk and renames: a reader or a crash sees the old file or the new one. The old one
@@ -242,9 +208,3 @@ def _sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-def _csv_line(fields: list[Any]) -> bytes:
-    line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(fields)
-    return line.getvalue().encode()

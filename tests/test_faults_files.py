@@ -1,0 +1,262 @@
+"""The fault table, F11 to F14 and F26: files that are damaged, missing or in the way, disks that are full or read-only.
+What cannot be used is named in one line, and the run ends with the bits of one that was left alone."""
+
+import shutil
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import torch
+from faults import EVERY_STEP, KILLED, SETTING, Disk, Project
+from outcomes import differences, resumed_at, the_run
+
+pytestmark = pytest.mark.skipif("sys.platform == 'win32'", reason="Windows has no kill -9")
+pytest_plugins = ["fault_fixtures"]
+
+
+@pytest.fixture(scope="module")
+def killed(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The runs folder of a run that was killed when it had saved step 39; not to be changed."""
+    runs_dir = tmp_path_factory.mktemp("killed")
+    words = (*SETTING, EVERY_STEP, f"system.runs_dir={runs_dir}")
+    ended = project.run(*words, fault=("kill", [("write", r"last\.pt", 40)]))
+    assert (ended.status, ended.err) == (KILLED, "")
+    return runs_dir
+
+
+def flip_a_bit(path: Path) -> None:
+    """In the middle of the largest tensor: between two of them nothing is lost."""
+    with zipfile.ZipFile(path) as archive:
+        tensor = max((archive.read(part) for part in archive.namelist() if "/data/" in part), key=len)
+    content = bytearray(path.read_bytes())
+    content[content.index(tensor) + len(tensor) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def flip_a_name(path: Path) -> None:
+    """A letter in the list of the tensors' names becomes no letter."""
+    flip(path, after_start_of_list=46, bit=128)
+
+
+def flip_a_kind(path: Path) -> None:
+    """A tensor is listed as a folder, which some readers then take for one."""
+    flip(path, after_start_of_list=38, bit=16)
+
+
+def flip(path: Path, after_start_of_list: int, bit: int) -> None:
+    with zipfile.ZipFile(path) as archive:
+        at = archive.start_dir + after_start_of_list
+    content = bytearray(path.read_bytes())
+    content[at] ^= bit
+    path.write_bytes(content)
+
+
+def zero_a_page(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[:8192] + bytes(4096) + content[12288:])
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def overwrite(path: Path) -> None:
+    path.write_text("not what you think\n", encoding="utf-8")
+
+
+def tear_a_row(path: Path) -> None:
+    path.write_bytes(path.read_bytes() + b"39,5.57142")
+
+
+def edit_a_row(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b"\n8,", b"\n9,", 1))
+
+
+class Bomb:
+    """What unpickling it would do."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Callable[[Path], None], tuple[Path]]:
+        return Path.touch, (self.mark,)
+
+
+def plant_a_bomb(path: Path) -> None:
+    torch.save({"format": 2, "network": Bomb(path.with_name("exploded"))}, path)
+
+
+class Damage(NamedTuple):
+    """What is done to which files, what the one warning names, and the step at which the run then goes on."""
+
+    do: Callable[[Path], None]
+    files: tuple[str, ...]
+    named: str | None
+    step: int | None
+
+
+LAST, PREVIOUS, BEST = (f"checkpoints/{name}.pt" for name in ("last", "previous", "best"))
+DAMAGED = {
+    "F11a newest checkpoint with a flipped bit": Damage(flip_a_bit, (LAST,), LAST, 38),
+    "F11b newest checkpoint with a zeroed page": Damage(zero_a_page, (LAST,), LAST, 38),
+    "F11c newest checkpoint truncated": Damage(cut, (LAST,), LAST, 38),
+    "F11d newest checkpoint emptied": Damage(empty, (LAST,), LAST, 38),
+    "F11e newest checkpoint overwritten": Damage(overwrite, (LAST,), LAST, 38),
+    "F11f newest checkpoint deleted": Damage(Path.unlink, (LAST,), None, 38),
+    "F11g checkpoint before damaged, newest whole": Damage(cut, (PREVIOUS,), None, 39),
+    "F11h best weights with a flipped bit": Damage(flip_a_bit, (BEST,), BEST, None),
+    "F11i best weights deleted": Damage(Path.unlink, (BEST,), BEST, None),
+    "F11j newest checkpoint with a flipped bit in a name": Damage(flip_a_name, (LAST,), LAST, 38),
+    "F11k newest checkpoint with a flipped bit in a kind": Damage(flip_a_kind, (LAST,), LAST, 38),
+    "F12a all checkpoints truncated": Damage(cut, (LAST, PREVIOUS, BEST), LAST, None),
+    "F12b folder of the checkpoints deleted": Damage(shutil.rmtree, ("checkpoints",), None, None),
+    "F24a pickle bomb as newest checkpoint": Damage(plant_a_bomb, (LAST,), LAST, 38),
+    "F26a torn row at the end of metrics.csv": Damage(tear_a_row, ("metrics.csv",), None, 39),
+    "F26b metrics.csv truncated": Damage(cut, ("metrics.csv",), "metrics.csv", None),
+    "F26c a row of metrics.csv edited": Damage(edit_a_row, ("metrics.csv",), "metrics.csv", None),
+    "F26d metrics.csv deleted": Damage(Path.unlink, ("metrics.csv",), "metrics.csv", None),
+    "F26e state.json torn": Damage(cut, ("state.json",), None, 39),
+    "F26f provenance.json torn": Damage(cut, ("provenance.json",), None, 39),
+}
+
+
+@pytest.mark.parametrize("row", DAMAGED)
+def test_damaged(row: str, project: Project, undisturbed: Callable[..., Path], killed: Path, tmp_path: Path) -> None:
+    damage = DAMAGED[row]
+    shutil.copytree(killed, tmp_path, dirs_exist_ok=True)
+    folder = the_run(tmp_path)
+    for name in damage.files:
+        damage.do(folder / name)
+    ended = project.run(*SETTING, f"system.runs_dir={tmp_path}")
+    assert (ended.status, ended.err) == (0, "")
+    assert all(f"{folder / damage.named}: " in line for line in ended.warnings[:1] if damage.named)
+    assert bool(ended.warnings) == bool(damage.named)
+    assert resumed_at(folder) == [damage.step] * (damage.step is not None)
+    assert ("starts again from step 0" in ended.out) == (damage.step is None and damage.named is not None)
+    assert differences(folder, undisturbed(*SETTING)) == []
+    assert not list(folder.rglob("exploded"))
+
+
+def test_f11l_a_foreign_checkpoint(
+    project: Project, undisturbed: Callable[..., Path], killed: Path, tmp_path: Path
+) -> None:
+    """F11l newest checkpoint whole, but of another run."""
+    shutil.copytree(killed, tmp_path, dirs_exist_ok=True)
+    folder = the_run(tmp_path)
+    shutil.copy(undisturbed(*SETTING, "seed=1") / LAST, folder / LAST)
+    ended = project.run(*SETTING, f"system.runs_dir={tmp_path}")
+    (warning,) = ended.warnings
+    assert f"{folder / LAST}: " in warning
+    assert "of another run" in warning
+    assert resumed_at(folder) == [38]
+    assert differences(folder, undisturbed(*SETTING)) == []
+
+
+@pytest.mark.parametrize("damage", [cut, empty, overwrite])
+def test_f26g_a_torn_configuration(
+    damage: Callable[[Path], None], project: Project, killed: Path, tmp_path: Path
+) -> None:
+    """F26g config.yaml of an unfinished run torn: gone on with, or refused in a sentence that names it."""
+    shutil.copytree(killed, tmp_path, dirs_exist_ok=True)
+    folder = the_run(tmp_path)
+    damage(folder / "config.yaml")
+    ended = project.run(*SETTING, f"system.runs_dir={tmp_path}")
+    assert ended.status == 0 or str(folder) in ended.sentence
+
+
+def test_f26h_a_torn_result(project: Project, undisturbed: Callable[..., Path], tmp_path: Path) -> None:
+    """F26h run.json of a finished run torn: named by status.py, written again by the same command."""
+    shutil.copytree(undisturbed(*SETTING).parents[1], tmp_path, dirs_exist_ok=True)
+    folder = the_run(tmp_path)
+    cut(folder / "run.json")
+    told = project.run(f"runs_dir={tmp_path}", script="status")
+    assert told.status == 0
+    assert "run.json is half-written or damaged" in told.out
+    ended = project.run(*SETTING, f"system.runs_dir={tmp_path}")
+    assert (ended.status, ended.err, ended.warnings) == (0, "", [])
+    assert differences(folder, undisturbed(*SETTING)) == []
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    disk = Disk(tmp_path, size="1m")
+    yield disk
+    disk.close()
+
+
+FULL = {
+    "F13a disk full at a checkpoint": [("write", r"last\.pt", 20)],
+    "F13b disk full at a metrics row": [("write", r"metrics\.csv$", 1), ("rename", r"/state\.json$", 1)],
+    "F13c disk full at best.pt": [("write", r"best\.pt", 2)],
+    "F13d disk full at the result": [("write", r"run\.json", 1)],
+    "F14a disk full at the start": [("write", r"config\.yaml", 1)],
+}
+
+
+@pytest.mark.parametrize("row", FULL)
+def test_full_disk(row: str, project: Project, undisturbed: Callable[..., Path], disk: Disk) -> None:
+    words = (*SETTING, EVERY_STEP, f"system.runs_dir={disk.path}")
+    with project.start(*words, fault=("hold", FULL[row])) as process:
+        process.wait_held()
+        before = whole_files(the_run(disk.path))
+        disk.fill()
+        process.let_go()
+        failed = process.ended(timeout_s=20)
+    assert "No space left on device" in failed.sentence
+    assert str(the_run(disk.path)) in failed.sentence
+    assert {name: content for name, content in whole_files(the_run(disk.path)).items() if name in before} == before
+    disk.free()
+    ended = project.run(*words)
+    assert (ended.status, ended.err, ended.warnings) == (0, "", [])
+    assert differences(the_run(disk.path), undisturbed(*SETTING)) == []
+
+
+def whole_files(folder: Path) -> dict[str, bytes]:
+    """What is written beside and renamed, but for the state, which changes all the time."""
+    return {path.name: path.read_bytes() for path in folder.rglob("*") if path.suffix in (".pt", ".yaml", ".npz")}
+
+
+def test_f13e_a_limit_of_file_sizes(project: Project, undisturbed: Callable[..., Path], tmp_path: Path) -> None:
+    """F13e no file may grow beyond 16 KiB, as under `ulimit -f` or a quota."""
+    words = (*SETTING, EVERY_STEP, f"system.runs_dir={tmp_path}")
+    failed = project.run(*words, fault=("limit", [("write", r"last\.pt", 20)]))
+    assert "File too large" in failed.sentence
+    assert str(the_run(tmp_path) / LAST) in failed.sentence
+    ended = project.run(*words)
+    assert (ended.status, ended.err, ended.warnings) == (0, "", [])
+    assert resumed_at(the_run(tmp_path)) == [19]
+    assert differences(the_run(tmp_path), undisturbed(*SETTING)) == []
+
+
+def test_f14b_a_read_only_disk(project: Project, disk: Disk) -> None:
+    """F14b a file system that cannot be written."""
+    disk.make_read_only()
+    refused = project.run(*SETTING, f"system.runs_dir={disk.path / 'runs'}")
+    assert "Read-only file system" in refused.sentence
+    assert str(disk.path) in refused.sentence
+    assert "train/loss" not in refused.out
+
+
+IN_THE_WAY = {
+    "F14c a file in the way of the run's folder": "runs/default/NAME",
+    "F14d a file in the way of the study's folder": "runs/default",
+    "F14e a file in the way of the runs folder": "runs",
+    "F14f a file in the way of the checkpoints": "runs/default/NAME/checkpoints",
+}
+
+
+@pytest.mark.parametrize("row", IN_THE_WAY)
+def test_in_the_way(row: str, project: Project, undisturbed: Callable[..., Path], tmp_path: Path) -> None:
+    file = tmp_path / IN_THE_WAY[row].replace("NAME", undisturbed(*SETTING).name)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("mine", encoding="utf-8")
+    refused = project.run(*SETTING, f"system.runs_dir={tmp_path / 'runs'}")
+    assert str(file) in refused.sentence
+    assert "train/loss" not in refused.out
+    assert file.read_text(encoding="utf-8") == "mine"

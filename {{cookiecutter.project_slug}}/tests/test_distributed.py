@@ -1,0 +1,164 @@
+"""One run on several processes: the same folder, the same results, and an end for all when one of them dies."""
+
+import json
+import multiprocessing
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from small_runs import SMALL, checkpoint, column, compose, result, same_bits, small_trainer, train_composed, train_small
+from test_resume import assert_same_run
+from torch.distributed import GradBucket  # pyright: ignore[reportPrivateImportUsage]
+
+from modules.utils.distributed import averaging_gradients, exchange, process_group
+
+pytestmark = pytest.mark.skipif("sys.platform == 'win32'", reason="torchrun's gloo is tested on Linux and macOS")
+WITH_BUFFERS = ("model=net_bn", "model.dropout=0.3", "training.ema_decay=0.9", "training.accumulation=2")
+OFTEN = ("training.batch_size=4", "training.evaluate_every_epochs=null", "training.evaluate_every_steps=3")
+
+
+def start(processes: int, work: Callable[..., object], *arguments: Any) -> list[ForkServerProcess]:
+    """What torchrun does: processes that find each other by their environment."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["torch._dynamo", "torch.optim", "torch.utils.data", "small_runs"])
+    started = []
+    for rank in range(processes):
+        place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": processes}
+        variables = {**place, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        started.append(context.Process(target=_as_one_of_them, args=(variables, work, *arguments)))
+        started[-1].start()
+    return started
+
+
+def end(processes: list[ForkServerProcess]) -> list[int | None]:
+    """Their exit statuses; none may take longer than some seconds."""
+    for process in processes:
+        process.join(timeout=20)
+        process.kill()
+        process.join()
+    return [process.exitcode for process in processes]
+
+
+def train_on(processes: int, runs_dir: Path, *overrides: str) -> Path:
+    composed = compose(*SMALL, f"system.runs_dir={runs_dir}", *overrides)
+    assert end(start(processes, train_composed, composed)) == [0] * processes
+    (folder,) = runs_dir.glob("default/*")
+    return folder
+
+
+def test_two_processes_train_as_one_does_with_their_batches_together(tmp_path: Path) -> None:
+    """Also with accumulation; the validation set, of 20 examples, fills no whole number of batches."""
+    uneven = "training.evaluation_batch_size=8"
+    alone = train_small(tmp_path / "one", "training.batch_size=16", uneven)
+    together = train_on(2, tmp_path / "two", "training.batch_size=4", "training.accumulation=2", uneven)
+    for name in ("train/loss", "train/accuracy", "validation/loss", "validation/accuracy"):
+        assert column(together, name) == pytest.approx(column(alone, name), rel=1e-4)
+    for name, weight in checkpoint(alone)["network"].items():
+        torch.testing.assert_close(checkpoint(together)["network"][name], weight, rtol=1e-3, atol=1e-5)
+    assert result(together)["launches"][0]["processes"] == 2
+    assert sum(map(sum, result(together)["confusion_matrix"])) == 20
+    assert not list(together.glob("train-rank*.log"))
+
+
+def test_all_processes_evaluate_with_the_same_batch_statistics(tmp_path: Path) -> None:
+    folder = train_on(2, tmp_path, "model=net_bn", "training.evaluation_batch_size=3")
+    trainer = small_trainer("model=net_bn")
+    trainer.load_weights(checkpoint(folder)["network"])
+    again = trainer.evaluate(trainer.validation.in_order(512)).metrics["loss"]
+    assert column(folder, "validation/loss")[-1] == pytest.approx(again, rel=1e-6)
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+def test_a_killed_run_of_several_processes_ends_with_the_same_bits(tmp_path: Path, processes: int) -> None:
+    words = (*WITH_BUFFERS, *OFTEN, "training.epochs=8")
+    once = train_on(processes, tmp_path / "once", *words)
+    composed = compose(*SMALL, f"system.runs_dir={tmp_path / 'runs'}", *words, "system.checkpoint_minutes=0")
+    killed = start(processes, train_composed, composed)
+    while not (last := list(tmp_path.glob("runs/*/*/checkpoints/last.pt"))):
+        time.sleep(0.001)
+    for process in killed:
+        process.kill()
+    end(killed)
+    resumed = train_on(processes, tmp_path / "runs", *words)
+    assert "resumed at step" in (last[0].parents[1] / "train.log").read_text(encoding="utf-8")
+    assert_same_run(once, resumed)
+
+
+def test_another_number_of_processes_is_refused(tmp_path: Path) -> None:
+    folder = train_on(2, tmp_path)
+    (folder / "run.json").unlink()
+    refused = "began on 2 processes and cannot go on with 1; use torchrun --nproc-per-node=2"
+    with pytest.raises(ValueError, match=refused):
+        train_small(tmp_path)
+
+
+def test_a_process_that_dies_ends_the_others_and_the_run_goes_on_later(tmp_path: Path) -> None:
+    slow = ("training.epochs=300", "system.checkpoint_minutes=0")
+    composed = compose(*SMALL, f"system.runs_dir={tmp_path}", *slow)
+    processes = start(2, train_composed, composed)
+    while not (last := list(tmp_path.glob("*/*/checkpoints/last.pt"))):
+        time.sleep(0.01)
+    died = time.monotonic()
+    processes[1].kill()
+    assert end(processes) == [1, -signal.SIGKILL]
+    assert time.monotonic() - died < 10
+    state = json.loads((last[0].parents[1] / "state.json").read_bytes())
+    assert (state["status"], "another process of this run ended" in state["reason"]) == ("failed", True)
+
+
+def test_a_signal_to_one_process_stops_all_at_the_same_step(tmp_path: Path) -> None:
+    composed = compose(*SMALL, f"system.runs_dir={tmp_path}", "training.epochs=3000", "system.checkpoint_minutes=0")
+    processes = start(2, train_composed, composed)
+    while not (last := list(tmp_path.glob("*/*/checkpoints/last.pt"))):
+        time.sleep(0.01)
+    assert processes[1].pid
+    os.kill(processes[1].pid, signal.SIGTERM)
+    assert end(processes) == [-signal.SIGTERM, -signal.SIGTERM]
+    state = json.loads((last[0].parents[1] / "state.json").read_bytes())
+    assert (state["status"], state["reason"]) == ("interrupted", "SIGTERM")
+
+
+def test_accumulated_gradients_are_exchanged_once(tmp_path: Path) -> None:
+    assert end(start(2, _count_exchanges, tmp_path)) == [0, 0]
+    assert [int(path.read_text()) for path in tmp_path.glob("*")] == [1, 1]
+
+
+def test_one_process_alone_is_not_wrapped() -> None:
+    network = torch.nn.Linear(2, 2)
+    assert averaging_gradients(network, torch.device("cpu")) is network
+    assert same_bits(list(network.parameters()), list(small_trainer().bare.parameters())) is False
+
+
+def _as_one_of_them(variables: dict[str, object], work: Callable[..., object], *arguments: Any) -> None:
+    multiprocessing.set_start_method(None, force=True)  # loader workers start as they do under runs/train.py
+    os.environ |= {name: str(value) for name, value in variables.items()}
+    work(*arguments)
+
+
+def _count_exchanges(folder: Path) -> None:
+    exchanges = 0
+
+    def count(_: object, bucket: GradBucket) -> torch.futures.Future[torch.Tensor]:
+        nonlocal exchanges
+        exchanges += 1
+        done = torch.futures.Future[torch.Tensor]()
+        done.set_result(bucket.buffer())
+        return done
+
+    with process_group(torch.device("cpu")):
+        network: Any = averaging_gradients(torch.nn.Linear(2, 2), torch.device("cpu"))
+        network.register_comm_hook(None, count)
+        for left in (2, 1, 0):
+            with exchange(network, now=left == 0):
+                network(torch.ones(1, 2)).sum().backward()
+        (folder / os.environ["RANK"]).write_text(str(exchanges))
+        del network
