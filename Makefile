@@ -1,10 +1,10 @@
-# make demo: a project from this template, with a real sweep and its report.   make test: everything that can be tested here.
+# make demo: a project from this template, with a real sweep and its report.   make test: everything that can be tested here.   make chaos
 PYTHON ?= python3
 P := {{cookiecutter.project_slug}}
 DEMO := build/digits-study
 VENV := $(CURDIR)/.venv
 
-.PHONY: demo test lint install clean
+.PHONY: demo test chaos lint install clean
 
 demo: install
 	rm -rf $(DEMO)
@@ -15,6 +15,10 @@ demo: install
 
 test: install
 	.venv/bin/python -m pytest --numprocesses auto --dist loadfile tests
+
+# A sweep of 30 runs under kills, full disks, damaged files and second launches ends with the bits of an undisturbed one.
+chaos: install
+	.venv/bin/python tests/chaos.py
 
 lint: install
 	.venv/bin/python -m ruff check --no-cache

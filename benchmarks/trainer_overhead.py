@@ -31,6 +31,7 @@ from modules.training.classification import ClassificationTrainer  # noqa: E402
 from modules.training.progress import close_log, open_log  # noqa: E402
 from modules.training.recorder import Recorder  # noqa: E402
 from modules.utils.config import TrainConfig, typed  # noqa: E402
+from modules.utils.interruption import Interruption  # noqa: E402
 from modules.utils.run_folder import RunFolder  # noqa: E402
 
 CPU = torch.device("cpu")
@@ -97,7 +98,7 @@ def with_trainer(data: DataSet, network: nn.Module, config: TrainConfig) -> floa
             seed=0,
             device=CPU,
         )
-        recorder = Recorder(run, log, "benchmark", config.system)
+        recorder = Recorder(run, log, "benchmark", config.system, Interruption())
         started = time.perf_counter()
         trainer.train(recorder)
         seconds = time.perf_counter() - started

@@ -10,7 +10,6 @@ import argparse
 import itertools
 import os
 import random
-import subprocess
 import sys
 import tempfile
 import time
@@ -23,6 +22,7 @@ from signal import SIGINT, SIGKILL, SIGTERM, Signals
 import pytest
 from conftest import TEMPLATE, cookiecutter
 from faults import Disk, wait
+from launches import Launch, send
 from outcomes import differences
 
 TOO_LONG_S = 900
@@ -37,47 +37,6 @@ SETTING = (
 )
 
 
-class Launch:
-    """`python runs/train.py --multirun ...` and everything that it starts: they are one session of processes."""
-
-    def __init__(self, project: Path, words: list[str], said: Path) -> None:
-        self._said = said
-        with said.open("wb") as file:
-            given = {"stdout": file, "stderr": subprocess.STDOUT, "stdin": subprocess.DEVNULL}
-            command = [sys.executable, "runs/train.py", "--multirun", *words]
-            self._process = subprocess.Popen(command, cwd=project, start_new_session=True, **given)
-        self.pid = self._process.pid
-
-    @property
-    def status(self) -> int | None:
-        """As a shell tells it; None while it runs."""
-        status = self._process.poll()
-        return 128 - status if status is not None and status < 0 else status
-
-    @property
-    def said(self) -> str:
-        return self._said.read_text(encoding="utf-8", errors="replace")
-
-    def processes(self) -> dict[str, list[int]]:
-        """The process ids by what they do: launcher, server (that the members come from), member, loader; all."""
-        parents: dict[int, int] = {}
-        for folder in Path("/proc").glob("[0-9]*"):
-            with suppress(OSError):
-                state, parent, _, session = _stat(folder)[:4]
-                if int(session) == self.pid and state != "Z":
-                    parents[int(folder.name)] = int(parent)
-        server = [pid for pid, parent in parents.items() if parent == self.pid and _is_server(pid)]
-        member = [pid for pid, parent in parents.items() if parent in server]
-        loader = [pid for pid, parent in parents.items() if parent in member]
-        launcher = [pid for pid in parents if pid == self.pid]
-        return {"launcher": launcher, "server": server, "member": member, "loader": loader, "all": list(parents)}
-
-    def end(self) -> None:
-        for pid in self.processes()["all"]:
-            _signal(pid, SIGKILL)
-        self._process.wait()
-
-
 class Chaos:
     """A sweep in `root`, and its companion."""
 
@@ -90,6 +49,7 @@ class Chaos:
         self.launches: list[Launch] = []
         self.injected: Counter[str] = Counter()
         self.problems: list[str] = []
+        self.history: list[str] = []
         self.faults: dict[str, Callable[[], bool]] = {
             "SIGKILL to a launcher": lambda: self.kill("launcher", SIGKILL),
             "SIGKILL to the server of the members": lambda: self.kill("server", SIGKILL),
@@ -110,9 +70,10 @@ class Chaos:
         """Until each kind of fault has come about equally often, `faults` times in all; then once more, alone."""
         due = list(itertools.islice(itertools.cycle(self.faults), faults))
         self.chance.shuffle(due)
-        end = time.monotonic() + TOO_LONG_S
+        started = time.monotonic()
         while due:
-            assert time.monotonic() < end, f"not yet: {due}"
+            seconds = time.monotonic() - started
+            assert seconds < TOO_LONG_S, f"not yet: {due}"
             if all(launch.status is not None for launch in self.launches[-2:]):
                 if self.launches and self.launches[-1].status == 0:
                     self.make_work()
@@ -121,6 +82,7 @@ class Chaos:
             for kind in dict.fromkeys(due):  # the first one that there is an object for
                 if self.faults[kind]():
                     self.injected[kind] += 1
+                    self.history.append(f"{seconds:6.1f} s  launch {len(self.launches)}  {kind}")
                     due.remove(kind)
                     break
         for launch in self.launches:
@@ -156,9 +118,8 @@ class Chaos:
             time.sleep(0.1)
         expected = (0, 1, *(128 + number for number in (SIGKILL, SIGTERM, SIGINT)))
         if left or launch.status not in expected or "Traceback" in launch.said:
-            self.problems.append(
-                f"a launch ended with status {launch.status}, left {left} behind, said:\n{launch.said}"
-            )
+            number = self.launches.index(launch) + 1
+            self.problems.append(f"launch {number} ended with {launch.status}, left {left}, said:\n{launch.said}")
 
     def kill(self, role: str, number: Signals) -> bool:
         """One of them; the whole session for "all", as a terminal does."""
@@ -168,7 +129,7 @@ class Chaos:
         if role == "all":
             os.killpg(os.getsid(found[0]), number)
             return True
-        return _signal(self.chance.choice(found), number)
+        return send(self.chance.choice(found), number)
 
     def fill_the_disk(self) -> bool:
         self.disk.fill()
@@ -244,7 +205,7 @@ def main() -> None:
         project = given.project or bake(root / "baked")
         started = time.monotonic()
         alone = Launch(project, [*words, f"system.runs_dir={root / 'undisturbed'}"], root / "undisturbed.log")
-        assert alone._process.wait() == 0, alone.said
+        assert alone.wait() == 0, alone.said
         print(f"undisturbed: {given.runs} runs in {time.monotonic() - started:.0f} s", flush=True)
         (root / "disk").mkdir()
         try:
@@ -267,26 +228,8 @@ def main() -> None:
     for kind, times in chaos.injected.items():
         print(f"  {times:3} x {kind}")
     if found := chaos.problems + found:
-        raise SystemExit("\n".join([f"error: {len(found)} things are not as they should be:", *found]))
+        raise SystemExit("\n".join([*chaos.history, f"error: {len(found)} things are not as they should be:", *found]))
     print(f"all {runs} runs have the weights and the rows of the undisturbed sweep, bit for bit")
-
-
-def _stat(folder: Path) -> list[str]:
-    """State, parent, group, session, ... of proc(5); the name before them may hold anything."""
-    return (folder / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-
-
-def _is_server(pid: int) -> bool:
-    with suppress(OSError):
-        return b"forkserver" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    return False
-
-
-def _signal(pid: int, number: Signals) -> bool:
-    with suppress(ProcessLookupError):
-        os.kill(pid, number)
-        return True
-    return False
 
 
 if __name__ == "__main__":

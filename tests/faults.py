@@ -172,6 +172,7 @@ class Disk:
         self._shell = subprocess.Popen(
             [*unshared("-m"), "sh"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
+        self._at = at
         self._do(f"mount -t tmpfs -o size={size} none '{at}'")
         self.path = Path(f"/proc/{self._shell.pid}/root{at}")  # only that shell sees the mount; this leads there
 
@@ -187,7 +188,7 @@ class Disk:
         (self.path / "ballast").unlink()
 
     def make_read_only(self) -> None:
-        self._do(f"mount -o remount,ro '{self.path}'".replace(f"/proc/{self._shell.pid}/root", ""))
+        self._do(f"mount -o remount,bind,ro '{self._at}'")
 
     def close(self) -> None:
         self._shell.communicate()

@@ -18,7 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from modules.utils.config import flatten, nearest, typed
 from modules.utils.interruption import end_with_parent
-from modules.utils.secrets import refuse_secrets
+from modules.utils.secrets import redact, refuse_secrets
 
 T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[1]
@@ -132,10 +132,10 @@ def _exit(error: Exception) -> NoReturn:
         sys.exit(0)
     message = sentence(error)
     if message is None:
-        traceback.print_exception(error)
+        print(redact("".join(traceback.format_exception(error))), file=sys.stderr)
     else:
         process = f"process {os.environ['RANK']}: " if os.environ.get("RANK", "0") != "0" else ""  # of torchrun
-        print(f"{process}error: {message}", file=sys.stderr)
+        print(redact(f"{process}error: {message}"), file=sys.stderr)
     sys.exit(1)
 
 

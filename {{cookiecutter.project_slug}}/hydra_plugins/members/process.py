@@ -10,6 +10,7 @@ import signal
 import threading
 import time
 import traceback
+from collections.abc import Iterator
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
@@ -30,11 +31,9 @@ def start_method() -> Any:
 
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
-    # It inherits which signals are blocked: one to the whole group of processes is for the launcher to pass on.
-    resource_tracker.ensure_running()  # first, because it unblocks them
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-    forkserver.ensure_running()
-    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    resource_tracker.ensure_running()  # first, because it unblocks signals
+    with _signals_blocked():
+        forkserver.ensure_running()
     return context
 
 
@@ -47,10 +46,15 @@ class MemberProcess:
         self._answer: tuple[str, str | None] | None = None
         self._pipe, other_end = context.Pipe(duplex=False)
         self._process = context.Process(target=_run, args=(other_end, gpu, *given), name=name)
-        try:
-            self._process.start()
-        except (OSError, EOFError) as error:
-            self._answer = "killed", f"could not be started ({error}); see above, or lower hydra.launcher.n_jobs"
+        for left in (2, 1, 0):
+            try:
+                with _signals_blocked():
+                    self._process.start()
+                self._answer = None
+                break
+            except (OSError, EOFError) as error:  # as when the forkserver was killed; the next try starts another
+                self._answer = "killed", f"could not be started ({error}); see above, or lower hydra.launcher.n_jobs"
+                time.sleep(0.5 if left else 0)
         other_end.close()
 
     def has_ended(self) -> bool:
@@ -77,6 +81,19 @@ class MemberProcess:
         """Until one of them ends or says something."""
         signs = [p._process.sentinel for p in processes] + [p._pipe for p in processes if not p._pipe.closed]
         wait(signs, timeout_s) if signs else time.sleep(timeout_s)
+
+
+@contextlib.contextmanager
+def _signals_blocked() -> Iterator[None]:
+    """For what is started inside, and inherits it: a signal to all processes is for the launcher to pass on."""
+    if os.name != "posix":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _without_a_word(status: int) -> tuple[str, str]:

@@ -58,18 +58,10 @@ class MemberSweeper(BasicSweeper):
             raise ValueError(
                 "hydra/launcher: this project's sweeps need its own launchers; use +launcher=joblib or none"
             )
-        members = self._members(arguments)
-        for member in members:
-            if member.status == "refused":
-                print(f"refused: {member.name}: {member.reason}", file=sys.stderr)
-        _write_plans(members)
-        finished, to_run = ([m for m in members if m.status == status] for status in ("finished", "waiting"))
-        refused = len(members) - len(finished) - len(to_run)
-        counts = f"{len(finished)} finished already, {refused} refused, {len(to_run)} to run"
-        print(f"{len(members)} members: {counts}", flush=True)
-        if other := sum(m.finished_with != code_id() for m in finished):
-            print(f"warning: {other} finished with other code than there is now; add restart=true to run them again")
         with Interruption() as interruption:
+            members = self._members(arguments, interruption)
+            to_run = _say_what_there_is(members)
+            _write_plans(members)
             self.launcher.launch_members(to_run, interruption)
             _write_plans(members)
             if interruption.received:
@@ -77,7 +69,7 @@ class MemberSweeper(BasicSweeper):
             interruption.check()
         _conclude(members)
 
-    def _members(self, arguments: list[str]) -> list[Member]:
+    def _members(self, arguments: list[str], interruption: Interruption) -> list[Member]:
         """Checked, those to restart cleared. ValueError where there are none or suspiciously many."""
         assert self.hydra_context is not None
         assert self.config is not None
@@ -94,7 +86,10 @@ class MemberSweeper(BasicSweeper):
                 f"add hydra.sweeper.max_jobs={n} if that is meant"
             )
         composer = Composer(loader, self.config)
-        given = [_checked(composer, list(overrides)) for overrides in self.split_arguments(swept, None)[0]]
+        given = []
+        for overrides in self.split_arguments(swept, None)[0]:
+            interruption.check()
+            given.append(_checked(composer, list(overrides)))
         members = list({(m.folder and m.folder.path) or str(m.overrides): m for m in given}.values())  # each run once
         if not members:
             raise ValueError("--multirun: no member; a swept key has no values")
@@ -178,6 +173,20 @@ def _write_plans(members: list[Member]) -> None:
             names = {m["name"] for m in (read_json(other) or {}).get("members", [])}
             if other != path and None in names and names <= {None, *(m["name"] for m in planned)}:
                 other.unlink(missing_ok=True)  # it was mistyped, and this sweep has all the runs that it named
+
+
+def _say_what_there_is(members: list[Member]) -> list[Member]:
+    """Returns those to run."""
+    for member in members:
+        if member.status == "refused":
+            print(f"refused: {member.name}: {member.reason}", file=sys.stderr)
+    finished, to_run = ([m for m in members if m.status == status] for status in ("finished", "waiting"))
+    refused = len(members) - len(finished) - len(to_run)
+    counts = f"{len(finished)} finished already, {refused} refused, {len(to_run)} to run"
+    print(f"{len(members)} members: {counts}", flush=True)
+    if other := sum(m.finished_with != code_id() for m in finished):
+        print(f"warning: {other} finished with other code than there is now; add restart=true to run them again")
+    return to_run
 
 
 def _conclude(members: list[Member]) -> None:

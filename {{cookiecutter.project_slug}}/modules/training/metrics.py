@@ -36,11 +36,11 @@ class ExampleMeans:
     def evaluation(self) -> Evaluation:
         """Over the examples of all processes. A matrix named "confusion_matrix" also gives accuracy, macro F1 and the
         accuracy of each class."""
-        everyone = gather(({name: total.cpu() for name, total in self._sums.items()}, self._examples))
+        everyone = gather(({name: total.tolist() for name, total in self._sums.items()}, self._examples))
         examples = sum(number for _, number in everyone)
         metrics, counts = {}, None
         for name in everyone[0][0]:
-            total = torch.stack([sums[name] for sums, number in everyone if number]).sum(0)
+            total = torch.tensor([sums[name] for sums, number in everyone if number], dtype=torch.double).sum(0)
             if name == "confusion_matrix":
                 counts = total.round().numpy()
                 metrics |= classification_metrics(counts)

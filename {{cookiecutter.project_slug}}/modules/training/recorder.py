@@ -24,7 +24,7 @@ from modules.utils.interruption import Interrupted, Interruption
 from modules.utils.run_folder import RunFolder
 
 REPORT_S = 20.0  # a slow run speaks at least this often, whatever system.log_every_steps
-SHARE = 0.02  # of the time may go into writing checkpoints, as long as system.checkpoint_minutes is kept
+SHARE = 0.01  # of the time may go into writing checkpoints, as long as system.checkpoint_minutes is kept
 LEAST_S = 10.0  # between two checkpoints, unless system.checkpoint_minutes is less
 AGREE_S = 1.0  # several processes ask each other what is due about this often
 

@@ -5,6 +5,7 @@ Alone, every function here gives back what it was given.
 
 import contextlib
 import gc
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -58,19 +59,24 @@ def first(action: Callable[[], T]) -> T:
         if rank() == 0:
             answer = [True, action()]
     finally:
-        dist.broadcast_object_list(answer, src=0, device=torch.device("cpu"))
+        answer = gather(answer)[0]
     if not answer[0]:
         sys.exit(1)
     return answer[1]
 
 
 def gather(value: T) -> list[T]:
-    """The value of every process, in the order of their ranks."""
+    """The value, of plain types, of every process, in the order of their ranks. As JSON: torch's own way unpickles what
+    comes from the network."""
     if not _together():
         return [value]
-    values: list[Any] = [None] * world_size()
-    dist.all_gather_object(values, value)
-    return values
+    text = json.dumps(value).encode()
+    lengths = [torch.zeros(1, dtype=torch.int64) for _ in range(world_size())]
+    dist.all_gather(lengths, torch.tensor([len(text)]))
+    longest = int(max(lengths))
+    texts = [torch.zeros(longest, dtype=torch.uint8) for _ in lengths]
+    dist.all_gather(texts, torch.tensor([*text, *bytes(longest - len(text))], dtype=torch.uint8))
+    return [json.loads(bytes(text[: int(n)].tolist())) for text, n in zip(texts, lengths, strict=True)]
 
 
 def largest(numbers: list[int]) -> list[int]:

@@ -1,0 +1,123 @@
+"""What it costs an undisturbed run that it could be killed, interrupted or taken over at any moment.
+
+    python benchmarks/fault_tolerance.py [--rounds 3]
+
+The same training of about 40 s, alternately with everything that is on by default (the lock and its lease, heartbeats,
+checked losses, signals, checkpoints at the interval that adapts) and with none of it; rows, log and progress stay.
+"""
+
+import argparse
+import contextlib
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "{{cookiecutter.project_slug}}"))
+
+from modules.data.batches import TensorBatches
+from modules.training.classification import ClassificationTrainer
+from modules.training.progress import close_log, open_log
+from modules.training.recorder import Due, Recorder
+from modules.utils.interruption import Interruption
+from modules.utils.run_folder import RunFolder
+from trainer_overhead import CPU, digits_data, mlp, optimizer_of, settings
+
+
+class Unprotected(Recorder):
+    def due(self, step: int) -> Due:
+        return Due(report=step % 50 == 0)
+
+    def until_interrupted(self, batches: Iterable[Any]) -> Iterator[Any]:
+        return iter(batches)
+
+    def save(self, state: Mapping[str, Any], best: Mapping[str, Any] | None) -> None: ...
+
+
+class UncheckedTrainer(ClassificationTrainer):
+    def _check_loss(self) -> None: ...
+
+
+def large() -> nn.Module:
+    """24 million parameters: 290 MB with AdamW's averages."""
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Flatten(), nn.Linear(64, 4096), nn.ReLU(), nn.Linear(4096, 4096), nn.ReLU(), nn.Linear(4096, 1600),
+        nn.ReLU(), nn.Linear(1600, 10),
+    )  # fmt: skip
+
+
+def seconds_of(network: nn.Module, epochs: int, *, protected: bool) -> tuple[float, int]:
+    """Of training, and the number of checkpoints written."""
+    data, config = digits_data(), settings(epochs)
+    with tempfile.TemporaryDirectory(dir=".") as folder:
+        run = RunFolder(Path(folder))
+        trainer = (ClassificationTrainer if protected else UncheckedTrainer)(
+            network=network,
+            optimizer=optimizer_of(network, fused=True),
+            training=TensorBatches(data, data.split.train, CPU, 0, 0),
+            validation=TensorBatches(data, data.split.validation, CPU, 0, 0),
+            config=config.training,
+            seed=0,
+            device=CPU,
+        )
+        with contextlib.ExitStack() as stack:
+            interruption = Interruption()
+            if protected:
+                for part in (interruption, run.locked(), run.heartbeat()):
+                    stack.enter_context(part)
+            log = open_log(run.log, quiet=True)
+            recorder = (Recorder if protected else Unprotected)(run, log, "benchmark", config.system, interruption)
+            saves = _counted(recorder)
+            started = time.perf_counter()
+            trainer.train(recorder)
+            seconds = time.perf_counter() - started
+            close_log(log)
+    return seconds, len(saves)
+
+
+def _counted(recorder: Recorder) -> list[None]:
+    saves: list[None] = []
+    save = recorder.save
+
+    def counting(*given: Any) -> None:
+        saves.append(None)
+        save(*given)
+
+    recorder.save = counting
+    return saves
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=40)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    for title, make in (("MLP 64-64-10", mlp), ("MLP of 24 million parameters", large)):
+        seconds_of(make(), 1, protected=True)  # warms up
+        epochs = max(2, int(given.seconds / (seconds_of(make(), 2, protected=False)[0] / 2)))
+        times: dict[bool, list[float]] = {True: [], False: []}
+        saves = 0
+        for _ in range(given.rounds):
+            for protected in (False, True):
+                seconds, number = seconds_of(make(), epochs, protected=protected)
+                times[protected].append(seconds)
+                saves = number if protected else saves
+        bare, whole = (statistics.median(times[protected]) for protected in (False, True))
+        ratios = sorted(one / other for one, other in zip(times[True], times[False], strict=True))
+        print(
+            f"{title}: {bare:.1f} s without, {whole:.1f} s with {saves} checkpoints: {whole / bare:.3f} "
+            f"({ratios[0]:.3f} to {ratios[-1]:.3f}; torch {torch.__version__}, 1 thread, {given.rounds} rounds)",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
