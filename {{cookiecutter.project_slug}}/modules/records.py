@@ -77,7 +77,7 @@ def state_kept(folder: RunFolder, log: logging.Logger) -> Iterator[None]:
     write = folder.write_state if rank() == 0 else _nothing
     write("running", started=time.time(), reason=None, job=job, log=folder.log.name)
     try:
-        with folder.heartbeat() if rank() == 0 else nullcontext(), naming_the_other(folder.path):
+        with folder.heartbeat() if rank() == 0 else nullcontext(), naming_the_other():
             yield
     except (Interrupted, KeyboardInterrupt) as error:
         write("interrupted", reason=str(error) or "Ctrl-C twice")

@@ -117,3 +117,16 @@ REFUSED = (
 def test_a_model_that_is_no_module_of_the_project_or_of_torch_is_refused(target: str) -> None:
     with pytest.raises(ValueError, match=r"^model\._target_: .*(is not allowed|there is no|is not a Module of)"):
         build("model", {"_target_": target}, nn.Module)
+
+
+class TakesOthers(nn.Module):
+    def __init__(self, *layers: int, width: int, **others: int) -> None:
+        super().__init__()
+        self.settings = {"width": width, **others}
+
+
+def test_a_class_that_takes_any_setting_gets_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("modules.models.networks.TakesOthers", TakesOthers, raising=False)
+    monkeypatch.setattr(TakesOthers, "__module__", "modules.models.networks")
+    node = {"_target_": "modules.models.networks.TakesOthers", "width": 2, "depth": 3}
+    assert build("model", node, nn.Module).settings == {"width": 2, "depth": 3}

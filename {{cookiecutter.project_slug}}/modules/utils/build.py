@@ -40,10 +40,12 @@ def checked(key: str, node: Mapping[str, Any], base: type[T], given: Collection[
     target = _locate(key, node["_target_"], base)
     options = {name: value for name, value in node.items() if name not in ("_target_", "name")}
     parameters = inspect.signature(target).parameters
+    named = {name: p for name, p in parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
+    takes_others = any(p.kind == p.VAR_KEYWORD for p in parameters.values())
     for name in options:
-        if name not in parameters or name in given:
-            raise ValueError(f"{key}.{name}: {target.__name__} has no such setting{nearest(name, parameters)}")
-    for name, parameter in parameters.items():
+        if (name not in named and not takes_others) or name in given:
+            raise ValueError(f"{key}.{name}: {target.__name__} has no such setting{nearest(name, named)}")
+    for name, parameter in named.items():
         if parameter.default is parameter.empty and name not in options and name not in given:
             raise ValueError(f"{key}.{name}: {target.__name__} needs this setting; add it to the file in config/")
     hints = typing.get_type_hints(target.__init__)

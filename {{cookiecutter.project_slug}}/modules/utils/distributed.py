@@ -10,7 +10,6 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -42,7 +41,8 @@ def process_group(device: torch.device) -> Iterator[None]:
     store, number, processes = next(rendezvous("env://", timeout=JOIN))
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(backend, store=store, rank=number, world_size=processes)
-    yield
+    with naming_the_other():
+        yield
     # Not after an error: it would wait for processes that wait for this one. What still holds the group when Python
     # ends aborts it, because gloo's threads let go of Python's tensors a moment after the last exchange.
     gc.collect()
@@ -115,14 +115,14 @@ def share_buffers(module: nn.Module) -> None:
 
 
 @contextlib.contextmanager
-def naming_the_other(run: Path) -> Iterator[None]:
+def naming_the_other() -> Iterator[None]:
     """ValueError where another process of the run is gone: its message is the one to read, not gloo's."""
     try:
         yield
     except RuntimeError as error:
         if not _together() or "onnection" not in str(error):
             raise
-        raise ValueError(f"{run}: another process of this run ended; its own message says why") from error
+        raise ValueError("torchrun: another process of this run ended; its own message says why") from error
 
 
 def _together() -> bool:
