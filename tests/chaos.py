@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from signal import SIGINT, SIGKILL, SIGTERM, Signals
+from signal import SIGINT, SIGKILL, SIGTERM, Signals, signal
 
 import pytest
 from conftest import TEMPLATE, cookiecutter
@@ -193,43 +193,54 @@ def bake(folder: Path) -> Path:
     return project
 
 
+def leave_alone(project: Path, words: list[str], root: Path) -> None:
+    """The same sweep, to compare with."""
+    launch = Launch(project, [*words, f"system.runs_dir={root / 'undisturbed'}"], root / "undisturbed.log")
+    try:
+        assert launch.wait() == 0, launch.said
+    finally:
+        launch.end()
+
+
+def disturb(project: Path, words: list[str], root: Path, faults: int, seed: int) -> tuple[Chaos, list[str]]:
+    """The companion's record, and what is not as it should be."""
+    (root / "disk").mkdir()
+    try:
+        disk = Disk(root / "disk", size="32m")
+    except pytest.skip.Exception as reason:
+        raise SystemExit(f"error: {reason}") from None
+    chaos = Chaos(project, words, root, disk, seed)
+    try:
+        chaos.go_through(faults)
+        return chaos, chaos.problems + compare(root / "undisturbed", chaos.runs_dir)
+    finally:
+        for launch in chaos.launches:
+            launch.end()
+        disk.close()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     for name, value in {"runs": 30, "faults": 52, "seed": 0}.items():
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--project", type=Path)
     given = parser.parse_args()
+    signal(SIGTERM, lambda *_: sys.exit(143))  # so that nothing of it stays behind
     words = sweep_of(given.runs)
     with tempfile.TemporaryDirectory() as name:
-        root = Path(name)
-        project = given.project or bake(root / "baked")
+        project = given.project or bake(Path(name) / "baked")
         started = time.monotonic()
-        alone = Launch(project, [*words, f"system.runs_dir={root / 'undisturbed'}"], root / "undisturbed.log")
-        assert alone.wait() == 0, alone.said
+        leave_alone(project, words, Path(name))
         print(f"undisturbed: {given.runs} runs in {time.monotonic() - started:.0f} s", flush=True)
-        (root / "disk").mkdir()
-        try:
-            disk = Disk(root / "disk", size="32m")
-        except pytest.skip.Exception as reason:
-            raise SystemExit(f"error: {reason}") from None
-        chaos, started = Chaos(project, words, root, disk, given.seed), time.monotonic()
-        try:
-            chaos.go_through(given.faults)
-            found = compare(root / "undisturbed", chaos.runs_dir)
-            runs = len(list(chaos.runs_dir.glob("*/*/run.json")))
-        finally:
-            for launch in chaos.launches:
-                launch.end()
-            disk.close()
-    seconds = time.monotonic() - started
-    print(
-        f"disturbed: {runs} runs in {seconds:.0f} s, {len(chaos.launches)} launches, {chaos.injected.total()} faults:"
-    )
+        started = time.monotonic()
+        chaos, wrong = disturb(project, words, Path(name), given.faults, given.seed)
+        seconds = time.monotonic() - started
+    print(f"disturbed: {seconds:.0f} s, {len(chaos.launches)} launches, {chaos.injected.total()} faults:")
     for kind, times in chaos.injected.items():
         print(f"  {times:3} x {kind}")
-    if found := chaos.problems + found:
-        raise SystemExit("\n".join([*chaos.history, f"error: {len(found)} things are not as they should be:", *found]))
-    print(f"all {runs} runs have the weights and the rows of the undisturbed sweep, bit for bit")
+    if wrong:
+        raise SystemExit("\n".join([*chaos.history, f"error: {len(wrong)} things are not as they should be:", *wrong]))
+    print(f"all {given.runs} runs have the weights and the rows of the undisturbed sweep, bit for bit")
 
 
 if __name__ == "__main__":

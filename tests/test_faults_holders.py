@@ -1,12 +1,14 @@
 """The fault table, F15 and F16: a run that another process is writing, here or elsewhere, alive or dead; and reading it
 meanwhile."""
 
+import re
 import shutil
 import socket
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from signal import SIGKILL
+from typing import NamedTuple
 
 import pytest
 from faults import EVERY_STEP, KILLED, SETTING, Process, Project
@@ -16,6 +18,38 @@ pytestmark = pytest.mark.skipif("sys.platform == 'win32'", reason="Windows has n
 pytest_plugins = ["fault_fixtures"]
 HOURS = 3600
 AT_STEP_20 = ("hold", [("rename", r"/last\.pt$", 20)])
+
+
+WORDS = (*SETTING, EVERY_STEP)
+GONE = {
+    "F16a holder killed on another machine": None,
+    "F16b holder gone, lock file empty": b"",
+    "F16c holder gone, lock file of noise": b"\x00\xff" * 300,
+}
+
+
+class Taken(NamedTuple):
+    """The same command again, for a run whose holder is gone."""
+
+    process: Process
+    runs_dir: Path
+    started: float
+
+
+@pytest.fixture(scope="module")
+def taken(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Taken]]:
+    """All of them begin together: each may have to wait for a lease of 30 s."""
+    folders = {row: tmp_path_factory.mktemp("taken") for row in GONE}
+    for row, lock in GONE.items():
+        how = {"host": "elsewhere" if lock is None else None, "fault": ("kill", [("write", r"last\.pt", 20)])}
+        assert project.run(*WORDS, f"system.runs_dir={folders[row]}", **how).status == KILLED
+        if lock is not None:
+            (the_run(folders[row]) / ".lock").write_bytes(lock)
+    with ExitStack() as stack:
+        yield {
+            row: Taken(stack.enter_context(project.start(*WORDS, f"system.runs_dir={runs_dir}")), runs_dir, time.time())
+            for row, runs_dir in folders.items()
+        }
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +75,7 @@ SECOND = {
 }
 
 
+@pytest.mark.usefixtures("taken")  # so that they wait meanwhile
 @pytest.mark.parametrize("row", SECOND)
 def test_second_process(row: str, project: Project, live: Process, runs_dir: Path) -> None:
     host, clock_off_s = SECOND[row]
@@ -90,38 +125,17 @@ def test_f15g_the_first_process_is_unharmed(
     assert differences(the_run(runs_dir), undisturbed(*SETTING)) == []
 
 
-def test_f16a_a_holder_killed_on_another_machine(
-    project: Project, undisturbed: Callable[..., Path], tmp_path: Path
-) -> None:
-    """F16a the holder was killed on another machine: taken over after one lease of 30 s."""
-    words = (*SETTING, EVERY_STEP, f"system.runs_dir={tmp_path}")
-    with project.start(*words, host="elsewhere", fault=AT_STEP_20) as process:
-        process.wait_held()
-        process.send(SIGKILL)
-        assert process.ended().status == KILLED
-    assert state(the_run(tmp_path))["host"] == "elsewhere"
-    started = time.monotonic()
-    ended = project.run(*words)
+@pytest.mark.parametrize("row", GONE)
+def test_holder_gone(row: str, project: Project, undisturbed: Callable[..., Path], taken: dict[str, Taken]) -> None:
+    """Taken over after a lease at the latest, without a word from the user."""
+    process, runs_dir, started = taken[row]
+    ended = process.ended()
     assert (ended.status, ended.err, ended.warnings) == (0, "", [])
-    assert 25 < time.monotonic() - started < 50
-    assert resumed_at(the_run(tmp_path)) == [19]
-    assert differences(the_run(tmp_path), undisturbed(*SETTING)) == []
-
-
-LOCKS = {"F16b an empty lock file": b"", "F16c a lock file of noise": b"\x00\xff" * 300}
-
-
-@pytest.mark.parametrize("row", LOCKS)
-def test_torn_lock(row: str, project: Project, undisturbed: Callable[..., Path], tmp_path: Path) -> None:
-    """As after a power cut. Gone on with, or a sentence that says what to remove."""
-    words = (*SETTING, EVERY_STEP, f"system.runs_dir={tmp_path}")
-    assert project.run(*words, fault=("kill", [("write", r"last\.pt", 20)])).status == KILLED
-    (the_run(tmp_path) / ".lock").write_bytes(LOCKS[row])
-    ended = project.run(*words)
-    if ended.status != 0:
-        assert str(the_run(tmp_path) / ".lock") in ended.sentence
-        assert "remove" in ended.sentence
-        (the_run(tmp_path) / ".lock").unlink()
-        ended = project.run(*words)
-    assert (ended.status, ended.err, ended.warnings) == (0, "", [])
-    assert differences(the_run(tmp_path), undisturbed(*SETTING)) == []
+    folder = the_run(runs_dir)
+    assert resumed_at(folder) == [19]
+    assert differences(folder, undisturbed(*SETTING)) == []
+    (resumed,) = re.findall(r"^([-\d]+ [:\d]+),\d+ resumed at", (folder / "train.log").read_text("utf-8"), re.MULTILINE)
+    waited_s = time.mktime(time.strptime(resumed, "%Y-%m-%d %H:%M:%S")) - started
+    assert waited_s < 50
+    if GONE[row] is None:
+        assert waited_s > 25

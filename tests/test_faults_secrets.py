@@ -11,6 +11,7 @@ from outcomes import the_run
 pytestmark = pytest.mark.skipif("sys.platform == 'win32'", reason="Windows has no kill -9")
 pytest_plugins = ["fault_fixtures"]
 SECRET = "hunter2-Vd81kq"  # as a test makes one up; nothing opens with it
+VARIABLE = {"STORE_API_KEY": f"{SECRET}-of-a-variable"}
 
 
 def assert_nowhere(secret: str, ended: Ended, *folders: Path) -> None:
@@ -61,14 +62,13 @@ def repository(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Pr
     commit(root, "begin")
     succeed("git", "remote", "add", "origin", f"https://user:{SECRET}@host/study.git?key={SECRET}", cwd=root)
     with (root / "modules" / "models" / "networks.py").open("a", encoding="utf-8") as file:
-        file.write(f'\nSTORE = "https://user:{SECRET}@host/models"\nKEY = "{SECRET}-of-a-variable"\n')
+        file.write(f'\nSTORE = "https://user:{SECRET}@host/models"\nKEY = "{VARIABLE["STORE_API_KEY"]}"\n')
     return Project(root, tmp_path_factory.mktemp("processes"))
 
 
 def test_f24n_a_secret_in_the_repository(repository: Project, tmp_path: Path) -> None:
     """F24n a password in the address of the git remote, and in lines of code that are not committed."""
-    variables = {"STORE_API_KEY": f"{SECRET}-of-a-variable"}
-    ended = repository.run(*SETTING, f"system.runs_dir={tmp_path}", **variables)
+    ended = repository.run(*SETTING, f"system.runs_dir={tmp_path}", **VARIABLE)
     assert (ended.status, ended.err) == (0, "")
     assert_nowhere(SECRET, ended, tmp_path)
     assert list(the_run(tmp_path).glob("code-*.diff"))
@@ -83,7 +83,7 @@ def test_f24o_a_secret_in_an_error(repository: Project, tmp_path: Path) -> None:
     broken = before.replace(head, f"{head}        if self.training:\n            {raised}\n")
     assert broken != before
     networks.write_text(broken, encoding="utf-8")
-    failed = repository.run(*SETTING, f"system.runs_dir={tmp_path}")
+    failed = repository.run(*SETTING, f"system.runs_dir={tmp_path}", **VARIABLE)
     networks.write_text(before, encoding="utf-8")
     assert failed.status == 1
     assert_nowhere(SECRET, failed, tmp_path)

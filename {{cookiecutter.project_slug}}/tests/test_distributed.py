@@ -1,5 +1,7 @@
 """One run on several processes: the same folder, the same results, the same bits when it is resumed."""
 
+import itertools
+import logging
 import multiprocessing
 import os
 import socket
@@ -11,11 +13,26 @@ from typing import Any
 
 import pytest
 import torch
-from small_runs import SMALL, checkpoint, column, compose, result, same_bits, small_trainer, train_composed, train_small
+from small_runs import (
+    SMALL,
+    checkpoint,
+    column,
+    compose,
+    config_of,
+    result,
+    same_bits,
+    small_trainer,
+    train_composed,
+    train_small,
+)
 from test_resume import assert_same_run
 from torch.distributed import GradBucket  # pyright: ignore[reportPrivateImportUsage]
 
+from modules.training.checkpoint import save_checkpoint
+from modules.training.recorder import Recorder, _bits
 from modules.utils.distributed import averaging_gradients, exchange, process_group
+from modules.utils.interruption import Interruption
+from modules.utils.run_folder import RunFolder
 
 pytestmark = pytest.mark.skipif("sys.platform == 'win32'", reason="torchrun's gloo is tested on Linux and macOS")
 WITH_BUFFERS = ("model=net_bn", "model.dropout=0.3", "training.ema_decay=0.9", "training.accumulation=2")
@@ -98,6 +115,15 @@ def test_another_number_of_processes_is_refused(tmp_path: Path) -> None:
         train_small(tmp_path)
 
 
+def test_a_resumed_run_hears_a_signal_within_seconds(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "metrics.csv").touch()
+    saved = {"run_id": "an id", "processes": 2, "step": 100_000, "best": None, "rows": {"bytes": 0, "crc32": 0}}
+    saved |= {"costs": dict.fromkeys(("wall_s", "cpu_s", "training_s", "examples"), 0.0), "bits": _bits()}
+    save_checkpoint(tmp_path / "checkpoints" / "last.pt", saved)
+    assert end(start(2, _hear_a_signal, tmp_path)) == [0, 0]
+
+
 def test_accumulated_gradients_are_exchanged_once(tmp_path: Path) -> None:
     assert end(start(2, _count_exchanges, tmp_path)) == [0, 0]
     assert [int(path.read_text()) for path in tmp_path.glob("*")] == [1, 1]
@@ -113,6 +139,21 @@ def _as_one_of_them(variables: dict[str, object], work: Callable[..., object], *
     multiprocessing.set_start_method(None, force=True)  # loader workers start as they do under runs/train.py
     os.environ |= {name: str(value) for name, value in variables.items()}
     work(*arguments)
+
+
+def _hear_a_signal(folder: Path) -> None:
+    with process_group(torch.device("cpu")):
+        interruption = Interruption()
+        system = config_of().system
+        recorder = Recorder(RunFolder(folder), logging.getLogger("test"), "an id", system, interruption)
+        recorder.begin(200_000, 1)
+        time.sleep(0.05)
+        recorder.due(100_001)
+        interruption.received = 15
+        steps = itertools.takewhile(lambda step: not recorder.due(step).signal, itertools.count(100_002))
+        waited_s = sum(time.sleep(0.01) or 0.01 for _ in itertools.islice(steps, 600))
+        recorder.close()
+    assert waited_s < 5
 
 
 def _count_exchanges(folder: Path) -> None:

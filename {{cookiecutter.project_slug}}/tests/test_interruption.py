@@ -164,6 +164,7 @@ def test_a_run_can_go_on_without_numbers_but_no_checkpoint_of_it_replaces_a_good
     poisoned(tmp_path / "run", "continue")
     assert len(rows(tmp_path / "run")) == 14
     assert not (tmp_path / "run" / "checkpoints" / "last.pt").exists()
+    assert checkpoint(tmp_path / "run", "best")["step"] <= 2
 
 
 def test_a_diverged_run_is_not_tried_again_until_that_is_asked_for(

@@ -70,6 +70,8 @@ class Recorder:
                     f"use torchrun --nproc-per-node={n}, or add restart=true to begin anew"
                 )
             self._earlier = saved["costs"]
+            self._agreed_step = self._agree_at = saved["step"]
+        self._agreed = self._saved = time.monotonic()
         self.progress = Progress(self.log, total_steps, examples_per_step)
         self._tracker = None
         if rank() == 0:
@@ -117,8 +119,9 @@ class Recorder:
         if rank() == 0:
             self.folder.note(**state)
 
-    def save(self, state: Mapping[str, Any], best: Mapping[str, Any] | None) -> None:
-        """best.pt, if `best` is new, before the checkpoint that counts on it; the rows before both."""
+    def save(self, state: Mapping[str, Any] | None, best: Mapping[str, Any] | None) -> None:
+        """best.pt, if `best` is new, before the checkpoint that counts on it, if there is to be one; the rows before
+        both."""
         costs, started = self.costs(), time.monotonic()
         if rank() == 0:
             self.folder.check_lock()
@@ -127,7 +130,8 @@ class Recorder:
             if best:
                 save_checkpoint(self.folder.checkpoints / "best.pt", {"run_id": self._run_id, **best})
             last = self.folder.checkpoints / "last.pt"
-            save_checkpoint(last, {**known, **state}, keep_as=last.with_name("previous.pt"))
+            if state:
+                save_checkpoint(last, {**known, **state}, keep_as=last.with_name("previous.pt"))
         self._saved = time.monotonic()
         self._between_saves_s = seconds_between_saves(self._saved - started, self._longest_s)
 

@@ -271,10 +271,12 @@ class Trainer(ABC):
                     "training.clip_norm"
                 )
             recorder.log.warning(f"warning: step {self.steps} is not saved: the weights are no longer finite")
-            return
-        state = {name: module.state_dict() for name, module in self._stateful().items()}
-        state |= {name: getattr(self, name) for name in _PLAIN_STATE}
-        recorder.save({"step": self.steps, "means": gather(self._means.state()), **state}, self._best_to_save)
+            state = None
+        else:
+            state = {"step": self.steps, "means": gather(self._means.state())}
+            state |= {name: module.state_dict() for name, module in self._stateful().items()}
+            state |= {name: getattr(self, name) for name in _PLAIN_STATE}
+        recorder.save(state, self._best_to_save)
         self._best_to_save, self._saved = None, self.steps
 
     def _load(self, saved: dict[str, Any]) -> None:
