@@ -77,6 +77,27 @@ def test_asked_to_stop_at_a_bad_moment(
     assert differences(the_run(tmp_path), undisturbed(*SETTING)) == []
 
 
+# By the file that it is reading then.
+STARTING = {
+    "F6e Ctrl-C while libraries are imported": r"omegaconf/.*dictconfig\.",
+    "F6f Ctrl-C while its own modules are imported": r"modules/.*/.*identity\.",
+    "F6g Ctrl-C while the configuration is composed": r"config/model/net_bn\.yaml$",
+    "F6h Ctrl-C while torch is imported": r"torch/optim/.*adamw\.",
+}
+
+
+@pytest.mark.parametrize("row", STARTING)
+def test_ctrl_c_while_it_starts(row: str, project: Project, tmp_path: Path) -> None:
+    words = (*SETTING, f"system.runs_dir={tmp_path}")
+    with project.start(*words, fault=("hold", [("read", STARTING[row], 1)])) as process:
+        process.wait_held()
+        process.send(SIGINT)
+        stopped = process.ended(timeout_s=10)
+    assert stopped.status == 130
+    assert "Traceback" not in stopped.err, stopped.err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_f6d_a_second_ctrl_c_leaves_at_once(project: Project, undisturbed: Callable[..., Path], tmp_path: Path) -> None:
     """F6d the second Ctrl-C comes while the first one waits for a disk that does not answer."""
     words = (*SETTING, EVERY_STEP, f"system.runs_dir={tmp_path}")

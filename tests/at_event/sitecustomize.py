@@ -2,7 +2,7 @@
 event: FAULT is {"events": [[event, pattern of the path, how often], ...], "action": ..., "folder": ...} as JSON.
 
 Events, each counted once the one before it has come: "rename" (to the path), "write" (a file is opened to be written),
-"remove", "any" (of the files). CLOCK_OFF_S turns the clock.
+"remove", "any" (of these), "read" (a file is opened to be read). CLOCK_OFF_S turns the clock.
 """
 
 import json
@@ -41,9 +41,9 @@ def watch(events: list[list[Any]], action: str, folder: Path) -> None:
 KINDS = ("rename", "write", "remove")
 
 
-def kind_of(event: str, arguments: tuple[Any, ...]) -> str | None:
+def kind_of(event: str, arguments: tuple[Any, ...]) -> str:
     if event == "open":
-        return "write" if arguments[2] & (os.O_WRONLY | os.O_RDWR) else None
+        return "write" if arguments[2] & (os.O_WRONLY | os.O_RDWR) else "read"
     return "remove" if event == "os.remove" else "rename"
 
 

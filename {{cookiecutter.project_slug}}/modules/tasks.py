@@ -85,10 +85,9 @@ def _train_on(device: torch.device, folder: RunFolder, config: TrainConfig) -> N
     """Checks everything, and only then makes the folder, or goes on in it."""
     from modules.parts import make_data, make_trainer
     from modules.records import log_kept, record_start, state_kept
-    from modules.training.recorder import Recorder, reset_peak_memory
+    from modules.training.recorder import Recorder
     from modules.utils.distributed import first
 
-    reset_peak_memory(device)
     data = make_data(config)
     trainer = make_trainer(config, data, device)
     _check_tracker(config)
@@ -143,6 +142,7 @@ def _train_in(folder: RunFolder, config: TrainConfig, data: DataSet, trainer: Tr
         raise ValueError(f"training.monitor: {config.training.monitor} was never a number; monitor another metric")
     costs = recorder.costs()
     if rank() == 0:
+        folder.check_lock()
         write_json(folder.result, result(folder, config, data, trainer, costs))
         folder.write_state("finished", step=trainer.steps, seconds_left=0.0)
     early = f"stopped early at step {trainer.steps}" if trainer.stopped_early else "finished"
@@ -189,17 +189,20 @@ def _evaluate_once(folder: RunFolder, wanted: EvaluateConfig) -> None:
     result, tested = folder.read_result(), read_json(folder.path / "test.json")
     if result is None:
         raise ValueError(f"{folder.result}: is damaged; the run's command writes it again")
-    if tested and (tested["run_id"], tested["step"]) == (result["run_id"], result["best"]["step"]):
+    best_of = {"run_id": result["run_id"], "step": result["best"]["step"]}
+    if isinstance(tested, dict) and tested | best_of == tested:
         print(f"{folder.path}: evaluated already")
         return
     from modules.parts import make_batches, make_data, make_trainer, set_up_torch
     from modules.training.checkpoint import load_checkpoint
 
+    best = load_checkpoint(folder.checkpoints / "best.pt", result["run_id"])
     saved = folder.read_config()
+    if "system" not in saved:
+        raise ValueError(f"{folder.path / 'config.yaml'}: is missing or not that of a run; restore it")
     saved["system"] |= {"device": wanted.device, "datasets_dir": wanted.datasets_dir, "threads": 1, "tracker": None}
     config = typed(TrainConfig, saved)
     device = set_up_torch(config)
-    best = load_checkpoint(folder.checkpoints / "best.pt", result["run_id"])
     if best["step"] != result["best"]["step"]:
         raise ValueError(f"{folder.path}: best.pt is of step {best['step']}, which run.json does not call the best")
     data, about = make_data(config), result["data"]

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-HEARTBEAT_TIMEOUT_S = 60.0  # a run writes its state every 10 s or so
+HEARTBEAT_TIMEOUT_S = 60.0  # a run writes its state every 5 s or so
 
 
 def sign_of_death(path: str, state: dict[str, Any]) -> str:

@@ -3,7 +3,6 @@
 Where several processes share a run, each has a recorder; only that of process 0 writes.
 """
 
-import contextlib
 import logging
 import os
 import time
@@ -100,7 +99,7 @@ class Recorder:
         signal = self._interruption.received or 0
         if world_size() > 1:
             step_s = (now - self._agreed) / max(step - self._agreed_step, 1)
-            until = step + max(1, int(AGREE_S / max(step_s, 1e-6)))
+            until = step + max(1, int(min(AGREE_S, self._longest_s) / max(step_s, 1e-6)))
             mine = [int(report), int(save), until] if rank() == 0 else [0, 0, 0]
             report, save, self._agree_at, signal = largest([*mine, signal])
             self._agreed, self._agreed_step = now, step
@@ -201,16 +200,8 @@ def seconds_between_saves(written_s: float, longest_s: float) -> float:
     return min(longest_s, max(LEAST_S, written_s / SHARE))
 
 
-def reset_peak_memory(device: torch.device) -> None:
-    """A worker of a sweep trains one run after the other: each one's peak is its own, where the system can forget."""
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats()
-    with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # proc(5): resets VmHWM; Linux only
-
-
 def peak_memory_mb() -> float | None:
-    """The largest resident size of this process since then; None where the system does not tell (Windows)."""
+    """The largest resident size of this process; None where the system does not tell (Windows)."""
     try:
         status = Path("/proc/self/status").read_text(encoding="utf-8")
         return int(status.split("VmHWM:")[1].split()[0]) / 2**10

@@ -281,7 +281,13 @@ class Trainer(ABC):
 
     def _load(self, saved: dict[str, Any]) -> None:
         for name, module in self._stateful().items():
-            module.load_state_dict(saved[name])
+            try:
+                module.load_state_dict(saved[name])
+            except (RuntimeError, ValueError, KeyError) as error:
+                raise ValueError(
+                    f"checkpoints: the {name} that was saved does not fit the code that there is now; go back to that "
+                    "code, or add restart=true to begin anew"
+                ) from error
         for name in _PLAIN_STATE:
             setattr(self, name, saved[name])
         self.steps = self._checked = saved["step"]

@@ -29,7 +29,6 @@ class Interruption:
 
     def __init__(self) -> None:
         self.received: int | None = None  # the first signal
-        self.repeated = False  # whether there was a second Ctrl-C
         self._ctrl_c = False
         self._before: dict[int, Any] = {}
         self._process = os.getpid()
@@ -58,7 +57,6 @@ class Interruption:
         if number == signal.SIGINT:
             # torchrun passes on a Ctrl-C that the terminal has sent to this process already.
             if self._ctrl_c and "TORCHELASTIC_RUN_ID" not in os.environ:
-                self.repeated = True
                 raise KeyboardInterrupt
             self._ctrl_c = True
         self.received = self.received or number

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import yaml
 from filelock import SoftFileLease, Timeout
 
-from modules.utils.secrets import redact
+from modules.utils.secrets import redact_leaves
 
 LEASE_S = 30.0  # a holder on another machine that gives no sign of life for so long is dead
 HEARTBEAT_S = 5.0  # state.json is written this often; status.py calls a run dead after 60 s of silence
@@ -102,16 +102,18 @@ class RunFolder:
     def check_lock(self) -> None:
         """ValueError where the run has been taken over, as after this process was suspended for longer than a lease."""
         if self._lock and not self._lock.is_lock_held_by_us:
-            raise ValueError(f"{self.path}: another process took this run over while this one was silent; it ends here")
+            raise ValueError(f"{self.path}: its lock is gone, or was taken over while this process was silent; it ends")
 
     def clear(self) -> None:
-        """Deletes everything in it but the lock; the result first, so that half of a run never looks finished."""
-        self.result.unlink(missing_ok=True)
-        for entry in self.path.iterdir():
+        """Deletes everything in it but the lock: what a run goes on from first, so that one that is killed here begins
+        anew, and last what tells that it is a run's folder."""
+        first, last = (self.result, self.checkpoints), (self.path / "config.yaml", self.path / ".lock")
+        others = [entry for entry in self.path.iterdir() if entry not in (*first, *last)]
+        for entry in (*first, *others, last[0]):
             if entry.is_dir() and not entry.is_symlink():
                 shutil.rmtree(entry)
-            elif entry.name != ".lock":
-                entry.unlink()
+            else:
+                entry.unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def heartbeat(self) -> Iterator[None]:
@@ -179,7 +181,7 @@ def naming(path: Path) -> Iterator[None]:
 
 def write_json(path: Path, value: Any) -> None:
     with atomic_file(path) as file:
-        file.write(redact(json.dumps(value, indent=1, ensure_ascii=False)).encode())
+        file.write(json.dumps(redact_leaves(value), indent=1, ensure_ascii=False).encode())
 
 
 def read_json(path: Path) -> Any:
