@@ -1,5 +1,6 @@
 """Everything that touches Hydra: composing a configuration, calling a task with it, and errors in one sentence."""
 
+import errno
 import os
 import shlex
 import sys
@@ -22,6 +23,7 @@ from modules.utils.secrets import redact, refuse_secrets
 
 T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[1]
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def main(config_name: str, schema: type[T], task: Callable[[T], None]) -> None:
@@ -74,8 +76,10 @@ def sentence(error: BaseException) -> str | None:
         if key and "Could not override" in str(error):
             return f"{key}: nothing reads this key{nearest(key, _known_keys())}"
         return f"{key + ': ' if key else ''}{' '.join(str(error).split())}"
-    if isinstance(error, OSError) and error.filename:
-        return f"{error.filename}: {error.strerror}; make room there, or choose another place"
+    if isinstance(error, OSError) and (error.filename or error.errno in FULL):
+        place = f"{error.filename}: " if error.filename else ""
+        advice = "make room there" if error.errno in FULL else "look at what is there"
+        return f"{place}{error.strerror}; {advice}, or choose another place"
     if "Config group override must be" in str(error):
         groups = [word for word in sys.argv[1:] if (ROOT / "config" / word.partition("=")[0]).is_dir()]
         return f"{' '.join(groups)}: takes the name of a file in config/; see --help"

@@ -64,6 +64,8 @@ def discard(config: TrainConfig) -> None:
 
 def evaluate(config: EvaluateConfig) -> None:
     """The test set, once for each finished run: best weights, the run's own saved configuration -> test.json."""
+    from modules.launching import sentence
+
     runs_dir = Path(config.runs_dir)
     pattern = f"{glob.escape(config.study) if config.study else '*'}/*/run.json"
     finished = sorted(path.parent for path in runs_dir.glob(pattern))
@@ -76,7 +78,7 @@ def evaluate(config: EvaluateConfig) -> None:
         try:
             _evaluate_once(RunFolder(path), config)
         except (ValueError, OSError) as error:
-            problems.append(str(error))  # the others are evaluated all the same
+            problems.append(sentence(error) or str(error))  # the others are evaluated all the same
     if problems:
         raise ValueError("\n".join([f"{len(problems)} of {len(finished)} runs were not evaluated:", *problems]))
 

@@ -111,6 +111,8 @@ def _run(answer: Connection, gpu: str | None, config: DictConfig, task: Any, con
     if os.name == "posix":
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all; the launcher passes on SIGTERM
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    # Not the launcher's, which is gone before a loader worker of a killed member has noticed that.
+    multiprocessing.current_process()._config.pop("tempdir", None)  # pyright: ignore[reportAttributeAccessIssue]
     multiprocessing.set_start_method(None, force=True)  # loader workers are to be children of this process
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
