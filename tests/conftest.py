@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +15,10 @@ import tomli
 TEMPLATE = Path(__file__).resolve().parents[1]
 PROJECT = "{{cookiecutter.project_slug}}"
 Bake = Callable[..., Path]
+
+# Started in the background of a shell, this process ignores Ctrl-C, and all that it starts would.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def command(*words: str | Path, cwd: Path, typed: str = "", **environment: str) -> subprocess.CompletedProcess[str]:

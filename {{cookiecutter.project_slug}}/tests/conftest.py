@@ -1,10 +1,15 @@
 """What the tests share. None of them writes into data/: runs go to a temporary folder, and so do prepared data sets."""
 
+import signal
 from pathlib import Path
 
 import pytest
 
 from modules.data.prepare import PrepareConfig, prepare
+
+# Started in the background of a shell, this process ignores Ctrl-C, and all that it starts would.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
