@@ -21,13 +21,12 @@ from torch import nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "{{cookiecutter.project_slug}}"))
 
-from modules.data.batches import TensorBatches
 from modules.training.classification import ClassificationTrainer
 from modules.training.progress import close_log, open_log
 from modules.training.recorder import Due, Recorder
 from modules.utils.interruption import Interruption
 from modules.utils.run_folder import RunFolder
-from trainer_overhead import CPU, digits_data, mlp, optimizer_of, settings
+from trainer_overhead import digits_data, mlp, settings, trainer_of
 
 
 class Unprotected(Recorder):
@@ -56,17 +55,11 @@ def large() -> nn.Module:
 def seconds_of(network: nn.Module, epochs: int, *, protected: bool) -> tuple[float, int]:
     """Of training, and the number of checkpoints written."""
     data, config = digits_data(), settings(epochs)
-    with tempfile.TemporaryDirectory(dir=".") as folder:
+    on_disk = Path(__file__).resolve().parents[1] / "build"  # /tmp may lie in memory, where writing costs less
+    on_disk.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=on_disk) as folder:
         run = RunFolder(Path(folder))
-        trainer = (ClassificationTrainer if protected else UncheckedTrainer)(
-            network=network,
-            optimizer=optimizer_of(network, fused=True),
-            training=TensorBatches(data, data.split.train, CPU, 0, 0),
-            validation=TensorBatches(data, data.split.validation, CPU, 0, 0),
-            config=config.training,
-            seed=0,
-            device=CPU,
-        )
+        trainer = trainer_of(ClassificationTrainer if protected else UncheckedTrainer, data, network, config)
         with contextlib.ExitStack() as stack:
             interruption = Interruption()
             if protected:

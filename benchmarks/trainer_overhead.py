@@ -85,19 +85,25 @@ def settings(epochs: int) -> TrainConfig:
         return typed(TrainConfig, compose("train", overrides=[f"training.epochs={epochs}"]))
 
 
+def trainer_of(
+    kind: type[ClassificationTrainer], data: DataSet, network: nn.Module, config: TrainConfig
+) -> ClassificationTrainer:
+    return kind(
+        network=network,
+        optimizer=optimizer_of(network, fused=True),
+        training=TensorBatches(data, data.split.train, CPU, 0, 0),
+        validation=TensorBatches(data, data.split.validation, CPU, 0, 0),
+        config=config.training,
+        seed=0,
+        device=CPU,
+    )
+
+
 def with_trainer(data: DataSet, network: nn.Module, config: TrainConfig) -> float:
     with tempfile.TemporaryDirectory() as folder:
         run = RunFolder(Path(folder))
         log = open_log(run.log, quiet=True)
-        trainer = ClassificationTrainer(
-            network=network,
-            optimizer=optimizer_of(network, fused=True),
-            training=TensorBatches(data, data.split.train, CPU, 0, 0),
-            validation=TensorBatches(data, data.split.validation, CPU, 0, 0),
-            config=config.training,
-            seed=0,
-            device=CPU,
-        )
+        trainer = trainer_of(ClassificationTrainer, data, network, config)
         recorder = Recorder(run, log, "benchmark", config.system, Interruption())
         started = time.perf_counter()
         trainer.train(recorder)

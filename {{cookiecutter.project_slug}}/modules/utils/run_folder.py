@@ -17,6 +17,7 @@ from filelock import SoftFileLease, Timeout
 from modules.utils.secrets import redact_leaves
 
 LEASE_S = 30.0  # a holder on another machine that gives no sign of life for so long is dead
+SURE_S = 1.0  # nobody else can have taken the lock so soon after it was seen to be ours
 HEARTBEAT_S = 5.0  # state.json is written this often; status.py calls a run dead after 60 s of silence
 
 
@@ -34,6 +35,7 @@ class RunFolder:
         self.log = path / "train.log"
         self._state: dict[str, Any] = {"host": socket.gethostname(), "pid": os.getpid()}
         self._lock: SoftFileLease | None = None
+        self._sure_at = 0.0
         self._probe = SoftFileLease(path / ".lock", lease_duration=LEASE_S, timeout=0)
         self._writing = threading.Lock()
 
@@ -101,8 +103,11 @@ class RunFolder:
 
     def check_lock(self) -> None:
         """ValueError where the run has been taken over, as after this process was suspended for longer than a lease."""
-        if self._lock and not self._lock.is_lock_held_by_us:
+        if self._lock is None or 0 <= time.time() - self._sure_at < SURE_S:
+            return
+        if not self._lock.is_lock_held_by_us:
             raise ValueError(f"{self.path}: its lock is gone, or was taken over while this process was silent; it ends")
+        self._sure_at = time.time()  # not the monotonic clock, which stands still while a machine sleeps
 
     def clear(self) -> None:
         """Deletes everything in it but the lock: what a run goes on from first, so that one that is killed here begins
