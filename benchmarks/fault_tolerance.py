@@ -52,8 +52,8 @@ def large() -> nn.Module:
     )  # fmt: skip
 
 
-def seconds_of(network: nn.Module, epochs: int, *, protected: bool) -> tuple[float, int]:
-    """Of training, and the number of checkpoints written."""
+def seconds_of(network: nn.Module, epochs: int, *, protected: bool) -> tuple[float, list[float]]:
+    """Of training, and of them those of each checkpoint."""
     data, config = digits_data(), settings(epochs)
     on_disk = Path(__file__).resolve().parents[1] / "build"  # /tmp may lie in memory, where writing costs less
     on_disk.mkdir(exist_ok=True)
@@ -67,24 +67,25 @@ def seconds_of(network: nn.Module, epochs: int, *, protected: bool) -> tuple[flo
                     stack.enter_context(part)
             log = open_log(run.log, quiet=True)
             recorder = (Recorder if protected else Unprotected)(run, log, "benchmark", config.system, interruption)
-            saves = _counted(recorder)
+            saves = _timed(recorder)
             started = time.perf_counter()
             trainer.train(recorder)
             seconds = time.perf_counter() - started
             close_log(log)
-    return seconds, len(saves)
+    return seconds, saves
 
 
-def _counted(recorder: Recorder) -> list[None]:
-    saves: list[None] = []
+def _timed(recorder: Recorder) -> list[float]:
+    times: list[float] = []
     save = recorder.save
 
-    def counting(*given: Any) -> None:
-        saves.append(None)
+    def timed(*given: Any) -> None:
+        started = time.perf_counter()
         save(*given)
+        times.append(time.perf_counter() - started)
 
-    recorder.save = counting
-    return saves
+    recorder.save = timed
+    return times
 
 
 def main() -> None:
@@ -97,17 +98,19 @@ def main() -> None:
         seconds_of(make(), 1, protected=True)  # warms up
         epochs = max(2, int(given.seconds / (seconds_of(make(), 2, protected=False)[0] / 2)))
         times: dict[bool, list[float]] = {True: [], False: []}
-        saves = 0
+        saves: list[float] = []
         for _ in range(given.rounds):
             for protected in (False, True):
-                seconds, number = seconds_of(make(), epochs, protected=protected)
+                seconds, written = seconds_of(make(), epochs, protected=protected)
                 times[protected].append(seconds)
-                saves = number if protected else saves
+                saves = written if protected else saves
         bare, whole = (statistics.median(times[protected]) for protected in (False, True))
         ratios = sorted(one / other for one, other in zip(times[True], times[False], strict=True))
         print(
-            f"{title}: {bare:.1f} s without, {whole:.1f} s with {saves} checkpoints: {whole / bare:.3f} "
-            f"({ratios[0]:.3f} to {ratios[-1]:.3f}; torch {torch.__version__}, 1 thread, {given.rounds} rounds)",
+            f"{title}: {bare:.1f} s without, {whole:.1f} s with: {whole / bare:.3f} "
+            f"({ratios[0]:.3f} to {ratios[-1]:.3f}); "
+            f"{len(saves)} checkpoints took {sum(saves) / whole:.2%} of it "
+            f"(torch {torch.__version__}, 1 thread, {given.rounds} rounds)",
             flush=True,
         )
 

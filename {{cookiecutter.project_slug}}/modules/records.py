@@ -73,7 +73,8 @@ def log_kept(folder: RunFolder, *, quiet: bool) -> Iterator[logging.Logger]:
 @contextmanager
 def state_kept(folder: RunFolder, log: logging.Logger) -> Iterator[None]:
     """Leaves in state.json how the run ended, and the traceback of a failure in train.log."""
-    job = os.environ.get("SLURM_JOB_ID")
+    array = os.environ.get("SLURM_ARRAY_JOB_ID")
+    job = f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}" if array else os.environ.get("SLURM_JOB_ID")
     write = folder.write_state if rank() == 0 else _nothing
     write("running", started=time.time(), reason=None, job=job, log=folder.log.name)
     try:

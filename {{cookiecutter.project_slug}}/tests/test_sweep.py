@@ -100,7 +100,7 @@ def test_a_member_is_composed_as_hydra_would(words: str) -> None:
         ),
         (
             "hydra/launcher=basic",
-            "hydra/launcher: this project's sweeps need its own launchers; use +launcher=joblib or none",
+            "hydra/launcher: this project's sweeps need its own launchers; use +launcher=joblib, slurm or none",
         ),
     ],
 )
@@ -140,7 +140,7 @@ def test_a_restarted_member_is_cleared_once_and_goes_on_like_any_other(runs_dir:
     assert answer.returncode == 1
     assert f"restart: deletes {done} (finished at step 14" in answer.stdout
     assert answer.stdout.count("restart: deletes") == 1
-    assert "2 members: 0 finished already, 1 refused, 1 to run" in answer.stdout
+    assert "2 members: 0 finished already, 0 refused, 2 to run" in answer.stdout
     assert f"refused: seed=1: {held}: process " in answer.stderr
     assert "is writing this run; wait for it or stop it" in answer.stderr
     assert not (done / "mine.txt").exists()

@@ -29,6 +29,11 @@ class MemberLauncher(JoblibLauncher):
     joblib says how many run at a time. They are not workers of its own: one of those that is killed ends them all.
     """
 
+    dry_run = False  # what slurm.py offers, and checks before anything is written
+
+    def check_members(self, members: Sequence["Member"]) -> None:
+        """Here each member checks for itself what it needs."""
+
     def setup(self, **given: Any) -> None:
         super().setup(**given)
         n_jobs = self.joblib["n_jobs"]
@@ -56,11 +61,12 @@ class _Sweep:
     def __init__(self, launcher: MemberLauncher, members: Sequence["Member"]) -> None:
         self.waiting = deque(members)
         self.running: dict[MemberProcess, Member] = {}
-        self._gpus = _gpus() if any(m.settings and m.settings.system.device != "cpu" for m in members) else []
-        self._workers = _workers(launcher.joblib["n_jobs"], self._gpus, len(members))
+        self._gpus = _gpus()
+        on_cpu = all(m.settings and m.settings.system.device == "cpu" for m in members)
+        self._workers = _workers(launcher.joblib["n_jobs"], [] if on_cpu else self._gpus, len(members))
         self._given = (launcher.task_function, launcher.hydra_context, Singleton.get_state()["instances"])
         self._context = start_method()
-        self._progress = _Progress(len(members), bar=self._workers > 1)
+        self._progress = Progress(len(members), bar=self._workers > 1)
         self._look_again = 0.0
         self._asked = False
 
@@ -121,9 +127,8 @@ class _Sweep:
         if member.folder.read_result():
             self._conclude(member, "finished", "finished by another process")
             return
-        gpu = None
-        if self._gpus and member.settings.system.device != "cpu":
-            gpu = min(self._gpus, key=[process.gpu for process in self.running].count)  # the least shared
+        taken = [process.gpu for process in self.running]
+        gpu = min(self._gpus, key=taken.count) if self._gpus else None  # the least shared
         name = "MainProcess" if self._workers == 1 else "member"  # tasks.py: who may write to the terminal
         self.running[MemberProcess(self._context, name, gpu, member.config, *self._given)] = member
 
@@ -136,7 +141,7 @@ class _Sweep:
         self._progress.count(f"{member.name}: {how}", failed=status not in ("finished", "interrupted"))
 
 
-class _Progress:
+class Progress:
     """A line for each member that has ended, and a bar where there is a terminal that no member writes to."""
 
     def __init__(self, total: int, bar: bool) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from modules.utils.interruption import SIGNALS
+from modules.utils.interruption import SIGNALS, Interrupted
 
 # Libraries only: each member reads the project's code itself, and records the version that it has read.
 PRELOADED = ["torch", "torch._dynamo", "torch.optim", "torch.utils.data", "hydra", "hydra.core.plugins", "filelock"]
@@ -116,24 +116,31 @@ def _run(answer: Connection, gpu: str | None, config: DictConfig, task: Any, con
     multiprocessing.set_start_method(None, force=True)  # loader workers are to be children of this process
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
-    answer.send(_run_job(config, task, context, singletons))
+    answer.send(outcome_of(run_member(config, task, context, singletons)))
 
 
-def _run_job(config: DictConfig, task: Any, context: Any, singletons: Any) -> tuple[str, str | None]:
+def run_member(config: DictConfig, task: Any, context: Any, singletons: Any) -> BaseException | None:
+    """Runs the task on one member's configuration as Hydra would; what it failed with, if it did."""
     from hydra.core.singleton import Singleton
     from hydra.core.utils import JobStatus, run_job, setup_globals
     from omegaconf.basecontainer import BaseContainer
 
+    setup_globals()
+    Singleton.set_state({"instances": singletons, "omegaconf_resolvers": BaseContainer._resolvers})
+    ended = run_job(task, config, "hydra.sweep.dir", "hydra.sweep.subdir", hydra_context=context)
+    return ended._return_value if ended.status == JobStatus.FAILED else None
+
+
+def outcome_of(error: BaseException | None) -> tuple[str, str | None]:
+    """finished, held, interrupted or failed; and why, in a sentence."""
     from modules.launching import sentence
     from modules.utils.run_folder import Held
     from modules.utils.secrets import redact
 
-    setup_globals()
-    Singleton.set_state({"instances": singletons, "omegaconf_resolvers": BaseContainer._resolvers})
-    ended = run_job(task, config, "hydra.sweep.dir", "hydra.sweep.subdir", hydra_context=context)
-    if ended.status != JobStatus.FAILED:
+    if error is None:
         return "finished", None
-    error = ended._return_value
+    if isinstance(error, Interrupted):
+        return "interrupted", f"interrupted by {error}; the same command resumes it"
     reason = sentence(error) or f"{type(error).__name__}: {error}{_place(error)}"
     return "held" if isinstance(error, Held) else "failed", redact(" ".join(reason.split()))
 

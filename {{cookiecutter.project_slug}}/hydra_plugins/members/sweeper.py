@@ -13,6 +13,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -20,6 +21,7 @@ from hydra.core.override_parser.types import Override, RangeSweep
 from omegaconf import DictConfig
 
 from hydra_plugins.members.compose import Composer
+from modules.reporting.slurm_queue import planned_jobs
 from modules.utils.config import TrainConfig, typed
 from modules.utils.identity import run_path
 from modules.utils.interruption import Interruption
@@ -39,8 +41,15 @@ class Member:
     folder: RunFolder | None = None
     finished_with: str | None = None  # the code_id of a run that had finished before
     starts: int = 0
-    status: str = "waiting"  # then finished, refused, failed, diverged, killed or interrupted
+    job: str | None = None  # of Slurm, as "12_3"
+    status: str = "waiting"  # then submitted, finished, refused, failed, diverged, killed or interrupted
     reason: str | None = None  # a sentence
+
+    def check(self) -> None:
+        """Fills in what follows from the configuration. ValueError in a sentence: see config.py."""
+        assert self.config is not None
+        self.settings = typed(TrainConfig, {str(key): node for key, node in self.config.items() if key != "hydra"})
+        self.folder = RunFolder(run_path(self.settings))
 
 
 class MemberSweeper(BasicSweeper):
@@ -51,26 +60,32 @@ class MemberSweeper(BasicSweeper):
         self.max_jobs = max_jobs
 
     def sweep(self, arguments: list[str]) -> None:
-        """ValueError, after every other member has run, if one was refused or failed."""
-        from hydra_plugins.members.launcher import MemberLauncher
-
-        if not isinstance(self.launcher, MemberLauncher):
+        """ValueError, after every other member has run or was submitted, if one was refused or failed."""
+        launcher: Any = self.launcher
+        if not hasattr(launcher, "launch_members"):
             raise ValueError(
-                "hydra/launcher: this project's sweeps need its own launchers; use +launcher=joblib or none"
+                "hydra/launcher: this project's sweeps need its own launchers; use +launcher=joblib, slurm or none"
             )
         with Interruption() as interruption:
             members = self._members(arguments, interruption)
             to_run = _say_what_there_is(members)
+            launcher.check_members(to_run)
+            if launcher.dry_run:
+                _say_what_would_be_done(members)
+                return
+            _discard(to_run)
             _write_plans(members)
-            self.launcher.launch_members(to_run, interruption)
-            _write_plans(members)
+            try:
+                launcher.launch_members([m for m in to_run if m.status != "refused"], interruption)
+            finally:
+                _write_plans(members)
             if interruption.received:
                 _say_how_far(members)
             interruption.check()
         _conclude(members)
 
     def _members(self, arguments: list[str], interruption: Interruption) -> list[Member]:
-        """Checked, those to restart cleared. ValueError where there are none or suspiciously many."""
+        """Checked. ValueError where there are none or suspiciously many."""
         assert self.hydra_context is not None
         assert self.config is not None
         if os.environ.get("WORLD_SIZE", "1") != "1":
@@ -97,7 +112,8 @@ class MemberSweeper(BasicSweeper):
         for member in members:
             member.name = " ".join(o for o in member.overrides if o not in common or len(members) == 1)
             if member.settings and member.settings.restart:
-                _restart(member)
+                _restart_once(member)
+        _find_jobs(members)
         return members
 
 
@@ -107,26 +123,39 @@ def _checked(composer: Composer, overrides: list[str]) -> Member:
     member = Member(overrides)
     with _refusing(member):
         member.config = composer.compose(overrides)
-        values = {str(key): node for key, node in member.config.items() if key != "hydra"}
-        member.settings = typed(TrainConfig, values)
-        member.folder = RunFolder(run_path(member.settings))
+        member.check()
+        assert member.settings
+        assert member.folder
         if not member.settings.restart:
             member.finished_with = finished_code(member.folder, member.settings)
             member.status = "finished" if member.finished_with else "waiting"
     return member
 
 
-def _restart(member: Member) -> None:
-    """Clears its folder here and once: a member that is started again goes on."""
-    from modules.tasks import discard
+def _find_jobs(members: list[Member]) -> None:
+    """Of members that were submitted before, by this sweep or another one."""
+    studies = {member.folder.path.parent for member in members if member.folder}
+    jobs = {study / name: job for study in studies for name, job in planned_jobs(study).items()}
+    for member in members:
+        member.job = jobs.get(member.folder.path) if member.folder else None
 
+
+def _restart_once(member: Member) -> None:
+    """Not again when it is started again: then it goes on."""
     assert member.config is not None
-    assert member.settings
     member.overrides = [o for o in member.overrides if not o.lstrip("+").startswith("restart=")]
     member.config.hydra.overrides.task = member.overrides
     member.config.restart = False
-    with _refusing(member):
-        discard(member.settings)
+
+
+def _discard(members: list[Member]) -> None:
+    """Clears the folders of those that are to begin anew."""
+    from modules.tasks import discard
+
+    for member in members:
+        if member.settings and member.settings.restart and member.status == "waiting":
+            with _refusing(member):
+                discard(member.settings)
 
 
 @contextlib.contextmanager
@@ -161,7 +190,8 @@ def _write_plans(members: list[Member]) -> None:
             {
                 "name": m.folder and m.folder.path.name,
                 "overrides": m.overrides,
-                "error": None if m.status in ("finished", "interrupted") else m.reason,
+                "job": m.job,
+                "error": None if m.job or m.status in ("finished", "interrupted") else m.reason,
             }
             for m in here
         ]
@@ -189,18 +219,28 @@ def _say_what_there_is(members: list[Member]) -> list[Member]:
     return to_run
 
 
+def _say_what_would_be_done(members: list[Member]) -> None:
+    for member in members:
+        before = member.folder.read_state() if member.folder else {}
+        done = member.status if member.status in ("finished", "refused") else "to do"
+        how = member.reason or (f"{before['status']} before, at step {before.get('step', 0)}" if before else "")
+        print(f"  {done:8}  {member.name}" + (f"  ({how})" if how and done != "finished" else ""))
+
+
 def _conclude(members: list[Member]) -> None:
-    unfinished = [m for m in members if m.status != "finished"]
+    unfinished = [m for m in members if m.status not in ("finished", "submitted")]
     if unfinished:
         raise ValueError(f"{len(unfinished)} of {len(members)} members did not finish:\n{_table(unfinished)}")
-    print(f"all {len(members)} members are finished")
+    if not any(m.status == "submitted" for m in members):
+        print(f"all {len(members)} members are finished")
 
 
 def _say_how_far(members: list[Member]) -> None:
     count = Counter(m.status for m in members)
     ended = f"{count['finished']} of {len(members)} members are finished, {count['interrupted']} were interrupted"
-    print(f"interrupted: {ended}, {count['waiting']} not started; the same command goes on", flush=True)
-    if others := [m for m in members if m.status not in ("finished", "interrupted", "waiting")]:
+    started = f"{count['submitted']} are with Slurm, " if count["submitted"] else ""
+    print(f"interrupted: {ended}, {started}{count['waiting']} not started; the same command goes on", flush=True)
+    if others := [m for m in members if m.status not in ("finished", "interrupted", "submitted", "waiting")]:
         print(_table(others), file=sys.stderr)
 
 

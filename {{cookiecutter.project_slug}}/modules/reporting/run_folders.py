@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from modules.reporting.liveness import sign_of_death
+from modules.reporting.slurm_queue import jobs_in_queue, last_words, planned_jobs
 
 RECORD_KEYS = {"config", "monitor", "best", "last", "cost", "launches"}
 
@@ -23,8 +24,9 @@ class Run:
     """One member of a study, whether or not it ran.
 
     `status` is one of finished, diverged (a loss or a monitored metric became no number: stopped there, or went through
-    and has a record), running, interrupted, dead (stopped without a word), failed, missing (planned, no folder),
-    refused (planned, bad configuration), duplicate (the same run in a second folder), unreadable. `reason` says why.
+    and has a record), running, interrupted, dead (stopped without a word), failed, missing (planned, no folder), queued
+    (in Slurm), refused (planned, bad configuration), duplicate (the same run in a second folder), unreadable. `reason`
+    says why.
     """
 
     name: str
@@ -96,6 +98,7 @@ def read_study(folder: Path) -> Study:
     runs = [run for name in names if (run := _read_run(folder, name, warnings))]
     _mark_duplicates(runs)
     runs += _planned_without_folder(folder, {run.name for run in runs}, warnings)
+    _mark_queued(folder, runs)
     return Study(folder.name, sorted(runs, key=lambda run: run.name), warnings)
 
 
@@ -223,6 +226,21 @@ def _mark_duplicates(runs: list[Run]) -> None:
         run_id = run.record.get("run_id")
         if run.ended and run_id and first.setdefault(run_id, run.name) != run.name:
             run.status, run.reason = "duplicate", f"the same run as {one_line(first[run_id])}: counted once"
+
+
+def _mark_queued(folder: Path, runs: list[Run]) -> None:
+    """What waits for Slurm to start it, or to start it again; and what it started in vain."""
+    jobs = planned_jobs(folder)
+    waiting = [run for run in runs if run.status in ("missing", "interrupted", "dead") and run.name in jobs]
+    in_queue = jobs_in_queue() if waiting else None
+    if in_queue is None:
+        return
+    for run in waiting:
+        job = jobs[run.name]
+        if job in in_queue:
+            run.status, run.reason = "queued", f"job {job} is {in_queue[job].lower()}"
+        elif run.status == "missing":
+            run.status, run.reason = "failed", one_line(last_words(folder, job))
 
 
 def _planned_without_folder(folder: Path, present: set[str], warnings: list[str]) -> Iterator[Run]:

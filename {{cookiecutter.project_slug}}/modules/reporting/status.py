@@ -16,10 +16,11 @@ INTERVAL_S = 2.0
 PATIENCE_S = 60.0  # a sweep needs a while from one member to the next, and to start a killed one again
 
 # Results first; what needs a look comes last, next to the prompt.
-QUIET = ["finished", "duplicate", "missing"]
+QUIET = ["finished", "duplicate", "missing", "queued"]
 WRONG = ["interrupted", "dead", "diverged", "unreadable", "failed", "refused"]
 ORDER = [*QUIET, "running", *WRONG]
 KEPT_LONGEST = ["total", "running", *reversed(WRONG), "warning", "heading", *reversed(QUIET)]  # on too small a terminal
+ACTIVE = {"running", "queued"}
 STARTABLE = {"missing", "interrupted", "dead"}  # by a sweep that goes on
 
 
@@ -73,7 +74,7 @@ def seconds_left(study: Study) -> float | None:
     """Until what runs and what is missing has ended, if as many run as now; None where that would be a guess."""
     running = [run for run in study.runs if run.status == "running"]
     left = [run.state["seconds_left"] for run in running if _has(run, "seconds_left")]
-    missing = sum(run.status == "missing" for run in study.runs)
+    missing = sum(run.status in ("missing", "queued") for run in study.runs)
     took = [run.record["cost"]["wall_s"] for run in study.ended]
     if not running or len(left) < len(running) or (missing and not took):
         return None
@@ -101,8 +102,8 @@ def _watch(config: StatusConfig) -> None:
                 studies = [read_study(folder) for folder in find_studies(config.runs_dir, config.study)]
                 show(studies)
             statuses = {run.status for study in studies for run in study.runs}
-            ran = began if "running" in statuses else ran
-            if "running" not in statuses and not (statuses & STARTABLE and began < ran + PATIENCE_S):
+            ran = began if statuses & ACTIVE else ran
+            if not statuses & ACTIVE and not (statuses & STARTABLE and began < ran + PATIENCE_S):
                 break
             time.sleep(max(INTERVAL_S, 10 * (time.monotonic() - began)))  # a tenth of one core at most
     if statuses & STARTABLE:

@@ -25,7 +25,8 @@ class Interrupted(Exception):
 
 class Interruption:
     """Within its `with` block a signal is only remembered. When an `Interrupted` leaves the block, the signal is sent
-    again, to the handler that was there before; a second Ctrl-C raises KeyboardInterrupt at once, wherever that is."""
+    again, to the handler that was there before; a second Ctrl-C raises KeyboardInterrupt at once, wherever that is.
+    Within another block of the kind, what that one has received counts too."""
 
     def __init__(self) -> None:
         self.received: int | None = None  # the first signal
@@ -41,6 +42,8 @@ class Interruption:
         for number in SIGNALS:
             if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
                 self._before[number] = signal.signal(number, self._remember)
+        outer = [getattr(handler, "__self__", None) for handler in self._before.values()]
+        self.received = next((o.received for o in outer if isinstance(o, Interruption) and o.received), None)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:

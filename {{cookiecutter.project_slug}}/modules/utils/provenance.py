@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import json
 import os
 import platform
 import re
@@ -17,28 +18,46 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 CODE = ("runs", "modules", "hydra_plugins")  # what a run can import
 CODE_AND_CONFIG = (*CODE, "config", "env_setup", "pyproject.toml")
-ALLOWED_VARIABLES = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "SLURM_JOB_ID", "SLURM_ARRAY_TASK_ID")
+ALLOWED_VARIABLES = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID")
+ALLOWED_VARIABLES += ("SLURM_ARRAY_TASK_ID", "SLURM_RESTART_COUNT", "SLURM_JOB_NODELIST")
 
 
 def launch_record(command: str, started: str) -> dict[str, Any]:
     """One entry of run.json's "launches": everything but what only torch knows (threads, GPU, driver)."""
-    return {"started": started, "argv": sys.argv, "command": command, "host": socket.gethostname()} | _of_this_process()
+    argv = _submitted().get("argv", sys.argv)
+    return {"started": started, "argv": argv, "command": command, "host": socket.gethostname()} | _of_this_process()
+
+
+@functools.cache
+def _submitted() -> dict[str, Any]:
+    """In a job, what was true when it was submitted: it runs a copy of the code, which git knows nothing of."""
+    name = os.environ.get("SUBMITTED_AS")
+    return json.loads(Path(name).read_text(encoding="utf-8")) if name else {}
 
 
 @functools.cache
 def code_id() -> str:
     """12 hex digits of the exact source files that this process can import, committed or not."""
-    digest = hashlib.sha256()
-    for path in sorted(p for folder in CODE for p in (ROOT / folder).rglob("*.py")):
-        digest.update(f"{path.relative_to(ROOT).as_posix()}\0".encode() + path.read_bytes() + b"\0")
-    return digest.hexdigest()[:12]
+    return id_of(ROOT)
+
+
+def id_of(root: Path) -> str:
+    """The code_id of the project, or of a copy of its code, at `root`."""
+    files = sorted(p for folder in CODE for p in (root / folder).rglob("*.py"))
+    return digest(b"".join(f"{p.relative_to(root).as_posix()}\0".encode() + p.read_bytes() + b"\0" for p in files))
+
+
+def digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:12]
 
 
 @functools.cache
 def code_diff() -> bytes | None:
     """What `git apply` on the commit needs to give this code and configuration, untracked files included; None
     where there is nothing to compare with."""
-    if _git_state()["commit"] is None:
+    if submitted := _submitted():
+        return submitted["diff"] and submitted["diff"].encode(errors="surrogateescape")
+    if git_state()["commit"] is None:
         return None
     with tempfile.TemporaryDirectory() as folder:
         index = Path(folder) / "index"
@@ -56,7 +75,7 @@ def _of_this_process() -> dict[str, Any]:
     packages = {package["Name"]: package["Version"] for package in about}
     return {
         "code_id": code_id(),
-        "git": _git_state(),
+        "git": git_state(),
         "packages": dict(sorted(packages.items(), key=lambda item: item[0].lower())),
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -66,8 +85,10 @@ def _of_this_process() -> dict[str, Any]:
 
 
 @functools.cache
-def _git_state() -> dict[str, Any]:
+def git_state() -> dict[str, Any]:
     """{"commit", "dirty", "remote", "missing"}: `missing` says in a sentence why there is no commit."""
+    if submitted := _submitted():
+        return submitted["git"]
     nothing = {"commit": None, "dirty": None, "remote": None}
     try:
         if not _git("ls-files", "--cached", "--others", "--exclude-standard", "--", "runs/train.py"):

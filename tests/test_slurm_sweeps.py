@@ -1,0 +1,299 @@
+"""Sweeps on a real Slurm: submitted as one array and frozen, with the results of a sweep that was made without it; what
+fails looks failed, and the same command submits what is missing."""
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from signal import SIGINT
+
+import pytest
+from conftest import commit, succeed
+from faults import Ended
+from outcomes import differences, state
+from slurm_cluster import CPU1, GPU1, GPU2
+from slurm_project import SMALL_JOB, TINY, SlurmProject, job_log, result, runs, submitted, variables
+
+pytest_plugins = ["slurm_fixtures"]
+pytestmark = pytest.mark.skipif("sys.platform != 'linux'", reason="the cluster of the tests needs Linux")
+SIX = ("model=net2,net5", "seed=0,1,2", "training.epochs=2")
+HELD = "hydra.launcher.additional_parameters={hold: true}"
+FAULTY = """
+import ctypes
+import os
+import torch
+from modules.models.networks import Linear
+
+class Faulty(Linear):
+    def __init__(self, *, input_shape: tuple[int, ...], classes: int, how: str) -> None:
+        super().__init__(input_shape=input_shape, classes=classes)
+        self.how = how
+
+    def forward(self, images):
+        if not (self.training and torch.is_grad_enabled()):
+            return super().forward(images)  # also the look at the shape of its answer, before training
+        if self.how == "raises":
+            raise RuntimeError("too hot to handle")
+        if self.how == "killed":
+            os.kill(os.getpid(), 9)
+        if self.how == "segfaults":
+            ctypes.string_at(0)
+        return super().forward(images)
+"""
+APPTAINER = """#!/bin/sh
+echo "$*" >> {log}
+while [ "$1" != python ]; do shift; done
+shift
+exec {python} "$@"
+"""
+
+
+@pytest.fixture(scope="module")
+def project(slurm_project: SlurmProject) -> SlurmProject:
+    """With a model that fails as `model.how` says."""
+    (slurm_project.root / "modules" / "models" / "faulty.py").write_text(FAULTY)
+    (slurm_project.root / "config" / "model" / "faulty.yaml").write_text(
+        "name: faulty\n_target_: modules.models.faulty.Faulty\nhow: works\n"
+    )
+    return slurm_project
+
+
+@pytest.fixture(scope="module")
+def swept(project: SlurmProject, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Ended, str, Path]]:
+    """Sweeps whose jobs have ended: what was printed, the job, and the runs."""
+    kinds = {
+        "cpu": ("+launcher=slurm", *SIX),
+        "gpu": ("+launcher=slurmgpu", *SIX, "system.device=cpu"),
+        "h100": ("+launcher=slurmgpu", *TINY, "hydra.launcher.gpus_per_node=h100:1"),
+        "a100": ("+launcher=slurmgpu", *TINY, "hydra.launcher.gpus_per_node=a100:2"),
+    }
+    folders = {kind: tmp_path_factory.mktemp(kind) for kind in kinds}
+    ended = {kind: project.sweep(folders[kind], *words) for kind, words in kinds.items()}
+    jobs = {kind: submitted(ended[kind]) for kind in kinds}
+    project.cluster.wait_ended(jobs.values(), seconds=180)
+    return {kind: (ended[kind], jobs[kind], folders[kind]) for kind in kinds}
+
+
+@pytest.fixture(scope="module")
+def failed(project: SlurmProject, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """The array and the runs of a sweep of which only the last of four members finished."""
+    runs_dir = tmp_path_factory.mktemp("failed")
+    job = project.submit(runs_dir, *FOUR)
+    project.cluster.wait_ended(job)
+    return job, runs_dir
+
+
+FOUR = (*TINY, *SMALL_JOB, "model=faulty", "model.how=raises,killed,segfaults,works")
+
+
+def tree(folder: Path) -> dict[Path, int]:
+    """When each file was written."""
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+
+
+def visible(runs_dir: Path) -> list[str]:
+    """The GPUs of each run."""
+    return [variables(folder)[-1].get("CUDA_VISIBLE_DEVICES", "") for folder in runs(runs_dir).values()]
+
+
+@pytest.mark.parametrize("kind", ["cpu", "gpu"])
+def test_a_sweep_on_slurm_equals_one_without_it(
+    kind: str,
+    swept: dict[str, tuple[Ended, str, Path]],
+    project: SlurmProject,
+    without_slurm: Callable[..., dict[str, Path]],
+) -> None:
+    ended, job, runs_dir = swept[kind]
+    assert (ended.status, ended.err) == (0, "")
+    states = {name: state for name, state in project.cluster.jobs().items() if name.startswith(job)}
+    assert states == {f"{job}_{n}": "COMPLETED" for n in range(6)}
+    first, array, watch, logs, cancel = ended.out.splitlines()
+    assert first == "6 members: 0 finished already, 0 refused, 6 to run"
+    assert array == f"submitted: job {job}, an array of 6 jobs, at most 100 at a time"
+    assert watch == "  watch:   python runs/status.py study=default watch=true"
+    assert cancel == f"  cancel:  scancel {job}"
+    pattern = logs.removeprefix("  logs:    ").partition(",")[0]
+    assert len(list(project.root.glob(pattern))) == 6
+    alone = without_slurm(*SIX)
+    assert {name: differences(folder, alone[name]) for name, folder in runs(runs_dir).items()} == dict.fromkeys(
+        alone, []
+    )
+
+
+def test_jobs_get_the_gpus_that_they_asked_for(
+    swept: dict[str, tuple[Ended, str, Path]], project: SlurmProject
+) -> None:
+    gpus = {kind: visible(runs_dir) for kind, (_, _, runs_dir) in swept.items()}
+    assert gpus["cpu"] == [""] * 6
+    assert set(gpus["gpu"]) <= {"0", "1"}
+    assert gpus["h100"] in (["0"], ["1"])
+    assert gpus["a100"] == ["0,1"]
+    assert project.cluster.show(swept["h100"][1])["NodeList"] == GPU2
+    assert project.cluster.show(swept["a100"][1])["NodeList"] == GPU1
+
+
+def test_the_same_command_submits_only_what_is_missing(project: SlurmProject, tmp_path: Path) -> None:
+    words = ("+launcher=slurm", "seed=0,1", *TINY, *SMALL_JOB)
+    first = submitted(project.sweep(tmp_path, *words, HELD))
+    known = project.cluster.jobs()
+    assert {known[f"{first}_{n}"] for n in range(2)} == {"PENDING"}  # it did not wait for them
+    queued = project.sweep(tmp_path, *words)
+    assert (queued.status, queued.err) == (0, "")
+    assert "2 of them are in Slurm's queue already" in queued.out
+    assert project.cluster.jobs() == known
+    project.cluster.command("scontrol", "release", first)
+    project.cluster.wait_ended(first)
+    before = tree(tmp_path)
+    done = project.sweep(tmp_path, *words)
+    assert (done.status, done.err) == (0, "")
+    assert done.out.splitlines() == [
+        "2 members: 2 finished already, 0 refused, 0 to run",
+        "all 2 members are finished",
+    ]
+    assert project.cluster.jobs().keys() == known.keys()
+    *_, lost = runs(tmp_path).values()
+    shutil.rmtree(lost)
+    third = project.sweep(tmp_path, *words)
+    assert "2 members: 1 finished already, 0 refused, 1 to run" in third.out
+    assert f"submitted: job {submitted(third)}, one job\n" in third.out
+    assert project.cluster.wait_ended(submitted(third)) == {submitted(third): "COMPLETED"}
+    assert {path for path in runs(tmp_path).values() if tree(path).items() - before.items()} == {lost}
+
+
+def test_what_is_edited_while_jobs_wait_changes_nothing_for_them(
+    project: SlurmProject, bake: Callable[..., Path], tmp_path: Path, without_slurm: Callable[..., dict[str, Path]]
+) -> None:
+    root = bake()
+    commit(root, "everything")
+    (root / "modules" / "mine.py").write_text("# not in git yet\n")
+    frozen = SlurmProject(root, tmp_path_factory_folder(tmp_path), project.cluster)
+    runs_dir = tmp_path / "runs"
+    jobs = [frozen.submit(runs_dir, f"study={study}", *TINY, *SMALL_JOB, HELD) for study in ("default", "other")]
+    (code,) = (runs_dir / ".code").iterdir()  # one for both
+    assert sum(path.stat().st_size for path in code.rglob("*")) < 1_000_000
+    said = json.loads(succeed("python", "-c", CODE_AND_COMMIT, cwd=root))
+    assert code.name == said["code_id"]
+
+    edited = root / "modules" / "training" / "classification.py"
+    edited.write_text("this is no Python\n" + edited.read_text())
+    for name in ("modules/mine.py", "config/training/default.yaml", "config/optimizer/adamw.yaml"):
+        (root / name).write_text("lr: 7\n")
+    commit(root, "a mistake")
+    project.cluster.command("scontrol", "release", *jobs)
+    assert set(project.cluster.wait_ended(jobs).values()) == {"COMPLETED"}
+    ((name, alone),) = without_slurm(*TINY).items()
+    for study in ("default", "other"):
+        folder = runs(runs_dir, study)[name]
+        assert differences(folder, alone) == []
+        (launch,) = result(folder)["launches"]
+        assert launch["code_id"] == said["code_id"]
+        assert (launch["git"]["commit"], launch["git"]["dirty"]) == (said["commit"], True)
+        assert "+# not in git yet" in (folder / launch["diff"]).read_text()
+
+
+CODE_AND_COMMIT = """
+import json
+from modules.utils import provenance
+print(json.dumps({"code_id": provenance.code_id()} | provenance.git_state()))
+"""
+
+
+def tmp_path_factory_folder(tmp_path: Path) -> Path:
+    (tmp_path / "processes").mkdir()
+    return tmp_path / "processes"
+
+
+def test_a_failed_member_looks_failed_to_slurm(failed: tuple[str, Path], project: SlurmProject) -> None:
+    job, _ = failed
+    states = {name: state for name, state in project.cluster.jobs().items() if name.startswith(f"{job}_")}
+    assert states == {f"{job}_0": "FAILED", f"{job}_1": "FAILED", f"{job}_2": "FAILED", f"{job}_3": "COMPLETED"}
+    statuses = [project.cluster.show(f"{job}_{n}")["ExitCode"] for n in range(4)]
+    assert [status == "0:0" for status in statuses] == [False, False, False, True], statuses
+    if_failed = project.cluster.submit(f"--dependency=afternotok:{job}", "--output=/dev/null", "--wrap=true")
+    if_fine = project.cluster.submit(f"--dependency=afterok:{job}", "--output=/dev/null", "--wrap=true")
+    assert project.cluster.wait_ended(if_failed) == {if_failed: "COMPLETED"}
+    assert project.cluster.show(if_fine)["Reason"] == "DependencyNeverSatisfied"
+    project.cluster.command("scancel", if_fine)
+
+
+def test_a_failed_member_looks_failed_in_status(failed: tuple[str, Path], project: SlurmProject) -> None:
+    _, runs_dir = failed
+    said = project.status(runs_dir, "study=default")
+    lines = {word: line for line in said.splitlines() if (word := (line.split() + ["", ""])[1])}
+    hows = {name: result_or_config(folder) for name, folder in runs(runs_dir).items()}
+    found = {hows[name]: line for line in said.splitlines() if (name := (line.split() or [""])[0]) in hows}
+    assert re.search(r" failed .*RuntimeError: too hot to handle", found["raises"]), said
+    assert re.search(r" dead .*its process \d+ is gone", found["killed"]), lines
+    assert re.search(r" dead .*its process \d+ is gone", found["segfaults"])
+    assert " finished " in found["works"]
+
+
+def result_or_config(folder: Path) -> str:
+    """model.how of a run."""
+    return re.findall(r"^  how: (\w+)$", (folder / "config.yaml").read_text(), flags=re.MULTILINE)[0]
+
+
+def test_the_same_command_submits_what_failed(failed: tuple[str, Path], project: SlurmProject) -> None:
+    _, runs_dir = failed
+    ended = project.sweep(runs_dir, "+launcher=slurm", *FOUR, HELD)
+    assert (ended.status, ended.err) == (0, "")
+    assert "4 members: 1 finished already, 0 refused, 3 to run" in ended.out
+    again = submitted(ended)
+    assert len([job for job in project.cluster.jobs() if job.startswith(f"{again}_")]) == 3
+    assert project.status(runs_dir).count(f"job {again}_") == 3
+    project.cluster.command("scancel", again)
+
+
+@pytest.mark.parametrize("words", [(), ("restart=true",)], ids=["plain", "restart"])
+def test_a_dry_run_says_what_would_be_done_and_does_nothing(
+    words: tuple[str, ...], failed: tuple[str, Path], project: SlurmProject
+) -> None:
+    _, runs_dir = failed
+    before, known = tree(runs_dir), project.cluster.jobs().keys()
+    ended = project.sweep(runs_dir, "+launcher=slurmgpu", *FOUR, "hydra.launcher.dry_run=true", *words)
+    assert (ended.status, ended.err) == (0, "")
+    n = 4 if words else 3
+    assert f"would submit: an array of {n} jobs, at most 100 at a time" in ended.out
+    assert "each job: timeout_min=60, cpus_per_task=1, mem_gb=1, nodes=1, tasks_per_node=1" in ended.out
+    assert "gpus_per_node=1" in ended.out
+    assert re.search(r"expected: about \S+ GPU-hours, from \d runs? that (has|have) finished", ended.out), ended.out
+    assert re.search(r"^  to do +model\.how=raises +\(failed before, at step 0\)$", ended.out, re.MULTILINE), ended.out
+    assert re.search(r"^  (done|finished|to do) +model\.how=works", ended.out, re.MULTILINE)
+    assert project.cluster.jobs().keys() == known
+    assert tree(runs_dir) == before
+
+
+MISTAKES = [
+    ("hydra.launcher.partition=nope", r"hydra/launcher: sbatch refuses such a job: .*invalid partition.*"),
+    ("hydra.launcher.mem_gb=500", r"hydra/launcher: sbatch refuses such a job: .*memory.*|.*not available.*"),
+    ("hydra.launcher.account=", r"hydra.launcher.*"),
+    (
+        "seed=range(13)",
+        r"hydra\.launcher\.runs_per_job: the array has 13 jobs and may have 12 .*put 2 runs into a job.*",
+    ),
+    ("hydra.launcher.partitoin=main", r'hydra\.launcher\.partitoin: nothing reads this key; did you mean "hydra.*'),
+    ("hydra.launcher.mem_gb=4G", r"hydra\.launcher\.mem_gb: must be a whole number of at least 1, not 4G"),
+    ("+hydra.launcher.x=1", r"hydra\.launcher.*x.*"),
+]
+
+
+@pytest.mark.parametrize(("mistake", "sentence"), MISTAKES)
+def test_what_cannot_be_submitted_is_answered_in_a_sentence(
+    mistake: str, sentence: str, project: SlurmProject, tmp_path: Path
+) -> None:
+    known = project.cluster.jobs()
+    ended = project.sweep(tmp_path, "+launcher=slurm", *TINY, mistake)
+    assert re.fullmatch(sentence, ended.sentence), ended.sentence
+    assert project.cluster.jobs() == known
+    assert {path.parent.name for path in tmp_path.rglob("*") if path.is_file()} <= {".sweeps"}
+
+
+def test_without_prepared_data_nothing_is_submitted(project: SlurmProject, tmp_path: Path) -> None:
+    known = project.cluster.jobs()
+    ended = project.sweep(tmp_path / "runs", "+launcher=slurm", "seed=0,1", f"system.datasets_dir={tmp_path}")
+    assert ended.status == 1
+    assert ended.err.count("runs/prepare.py") == 4  # when refused, and in the table
+    assert project.cluster.jobs() == known
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,42 @@
+"""Which members of a study were submitted to Slurm, and which jobs still wait or run there. Standard library only."""
+
+import getpass
+import json
+import subprocess
+from pathlib import Path
+
+
+def planned_jobs(study: Path) -> dict[str, str]:
+    """The newest job of each run of a study that was submitted, {"net2-digits-s0-...": "12_3"}."""
+    jobs: dict[str, str] = {}
+    for path in sorted((study / ".sweeps").glob("*.json"), key=lambda path: path.stat().st_mtime):
+        try:
+            members = json.loads(path.read_text(encoding="utf-8"))["members"]
+            jobs |= {member["name"]: member["job"] for member in members if member.get("job")}
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # damaged: status.py says it
+    return jobs
+
+
+def last_words(study: Path, job: str) -> str:
+    """Why a job ended, from its log: the last error of ours, else its last line; and where that log is."""
+    log = study / ".slurm" / f"{job}_0_log.out"
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return f"job {job} ended, and left no log"
+    said = [line for line in lines if line.strip() and not line.startswith(("submitit ", "srun: "))]
+    errors = [line.removeprefix("error: ") for line in said if line.startswith("error: ")]
+    return f"job {job}: {(errors or said or ['ended without a word'])[-1]}; see {log}"
+
+
+def jobs_in_queue() -> dict[str, str] | None:
+    """This user's jobs that have not ended, {"12_3": "PENDING"}; None where Slurm does not answer."""
+    words = ["squeue", "--noheader", "--array", f"--user={getpass.getuser()}", "--format=%i|%T"]
+    try:
+        answer = subprocess.run(words, capture_output=True, text=True, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    if answer.returncode != 0:
+        return None
+    return dict(line.strip().split("|", 1) for line in answer.stdout.splitlines() if "|" in line)
