@@ -3,13 +3,12 @@
     python benchmarks/slurm.py [--rounds 5]
 
 Submitting: 100 members by the user's command, each time a new study; its wall time, its peak memory, and whether it
-imported torch. Starting: from the first line of a job's script to the line of its first training step, against a process
-that only imports torch, in turns. Status: 1,000 finished runs, copies of one real run, and 100 that wait in the queue.
+imported torch. Starting: from the first line of a job's script to the log line of its first training step, and in turn
+with it a process that only imports torch. Status: 1,000 finished runs, copies of one real run, and 100 that wait.
 """
 
 import argparse
 import json
-import os
 import shutil
 import statistics
 import subprocess
@@ -47,6 +46,7 @@ def main() -> None:
         sys.exit(MISSING)
     with tempfile.TemporaryDirectory() as temporary, Cluster(Path(temporary)) as cluster:
         runs = Path(temporary) / "runs"
+        print(f"{cluster.command('sinfo', '--version').strip()}, {rounds} rounds")
         there = [f"system.runs_dir={runs}", f"system.datasets_dir={temporary}/datasets"]
         python(cluster, "runs/prepare.py", f"datasets_dir={temporary}/datasets")
         starting(cluster, there, runs, rounds)
@@ -57,15 +57,15 @@ def main() -> None:
 
 def submitting(cluster: Cluster, there: list[str], runs: Path, rounds: int) -> None:
     """The members wait for an hour to come, so that none runs beside what is measured."""
-    seconds, megabytes, torch = [], [], set()
+    seconds, megabytes, torch = [], [], "torch not imported"
     for number in range(rounds):
         words = [*SUBMIT, f"seed=range({MEMBERS})", f"study=submitted{number}", LATER, *there]
         began = time.perf_counter()
-        last = python(cluster, "-c", WATCHED, *words).stderr.splitlines()[-1].split()
+        kilobytes, imported = python(cluster, "-c", WATCHED, *words).stderr.splitlines()[-1].split()
         seconds.append(time.perf_counter() - began)
-        megabytes.append(int(last[0]) / 1024)
-        torch.add(last[1])
-    print(f"submitting {MEMBERS} members   {spread(seconds, 's')}, {spread(megabytes, 'MB')}, torch imported: {torch}")
+        megabytes.append(int(kilobytes) / 1024)
+        torch = "torch imported" if imported == "True" else torch
+    print(f"submitting {MEMBERS} members   {spread(seconds, 's')}, {spread(megabytes, 'MB')}, {torch}")
     began = time.perf_counter()
     python(cluster, *SUBMIT, f"seed=range({MEMBERS})", "study=submitted0", LATER, *there)
     print(f"the same command again   {time.perf_counter() - began:.2f} s", flush=True)

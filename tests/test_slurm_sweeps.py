@@ -2,9 +2,9 @@
 fails looks failed, and the same command submits what is missing."""
 
 import json
-import os
 import re
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from signal import SIGINT
@@ -12,14 +12,20 @@ from signal import SIGINT
 import pytest
 from conftest import commit, succeed
 from faults import Ended
-from outcomes import differences, state
+from outcomes import differences
 from slurm_cluster import CPU1, GPU1, GPU2
 from slurm_project import SMALL_JOB, TINY, SlurmProject, job_log, result, runs, submitted, variables
 
 pytest_plugins = ["slurm_fixtures"]
 pytestmark = pytest.mark.skipif("sys.platform != 'linux'", reason="the cluster of the tests needs Linux")
+CODE_AND_COMMIT = """
+import json
+from modules.utils import provenance
+print(json.dumps({"code_id": provenance.code_id()} | provenance.git_state()))
+"""
 SIX = ("model=net2,net5", "seed=0,1,2", "training.epochs=2")
-HELD = "hydra.launcher.additional_parameters={hold: true}"
+FOUR = (*TINY, *SMALL_JOB, "model=faulty", "model.how=raises,killed,segfaults,works")
+HELD = "+hydra.launcher.additional_parameters.hold=true"
 FAULTY = """
 import ctypes
 import os
@@ -85,9 +91,6 @@ def failed(project: SlurmProject, tmp_path_factory: pytest.TempPathFactory) -> t
     return job, runs_dir
 
 
-FOUR = (*TINY, *SMALL_JOB, "model=faulty", "model.how=raises,killed,segfaults,works")
-
-
 def tree(folder: Path) -> dict[Path, int]:
     """When each file was written."""
     return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
@@ -117,9 +120,8 @@ def test_a_sweep_on_slurm_equals_one_without_it(
     pattern = logs.removeprefix("  logs:    ").partition(",")[0]
     assert len(list(project.root.glob(pattern))) == 6
     alone = without_slurm(*SIX)
-    assert {name: differences(folder, alone[name]) for name, folder in runs(runs_dir).items()} == dict.fromkeys(
-        alone, []
-    )
+    assert runs(runs_dir).keys() == alone.keys()
+    assert [differences(folder, alone[name]) for name, folder in runs(runs_dir).items()] == [[]] * 6
 
 
 def test_jobs_get_the_gpus_that_they_asked_for(
@@ -168,7 +170,8 @@ def test_what_is_edited_while_jobs_wait_changes_nothing_for_them(
     root = bake()
     commit(root, "everything")
     (root / "modules" / "mine.py").write_text("# not in git yet\n")
-    frozen = SlurmProject(root, tmp_path_factory_folder(tmp_path), project.cluster)
+    (tmp_path / "processes").mkdir()
+    frozen = SlurmProject(root, tmp_path / "processes", project.cluster)
     runs_dir = tmp_path / "runs"
     jobs = [frozen.submit(runs_dir, f"study={study}", *TINY, *SMALL_JOB, HELD) for study in ("default", "other")]
     (code,) = (runs_dir / ".code").iterdir()  # one for both
@@ -193,18 +196,6 @@ def test_what_is_edited_while_jobs_wait_changes_nothing_for_them(
         assert "+# not in git yet" in (folder / launch["diff"]).read_text()
 
 
-CODE_AND_COMMIT = """
-import json
-from modules.utils import provenance
-print(json.dumps({"code_id": provenance.code_id()} | provenance.git_state()))
-"""
-
-
-def tmp_path_factory_folder(tmp_path: Path) -> Path:
-    (tmp_path / "processes").mkdir()
-    return tmp_path / "processes"
-
-
 def test_a_failed_member_looks_failed_to_slurm(failed: tuple[str, Path], project: SlurmProject) -> None:
     job, _ = failed
     states = {name: state for name, state in project.cluster.jobs().items() if name.startswith(f"{job}_")}
@@ -221,16 +212,15 @@ def test_a_failed_member_looks_failed_to_slurm(failed: tuple[str, Path], project
 def test_a_failed_member_looks_failed_in_status(failed: tuple[str, Path], project: SlurmProject) -> None:
     _, runs_dir = failed
     said = project.status(runs_dir, "study=default")
-    lines = {word: line for line in said.splitlines() if (word := (line.split() + ["", ""])[1])}
-    hows = {name: result_or_config(folder) for name, folder in runs(runs_dir).items()}
-    found = {hows[name]: line for line in said.splitlines() if (name := (line.split() or [""])[0]) in hows}
+    found = {how(folder): line for line in said.splitlines() for name, folder in runs(runs_dir).items() if name in line}
     assert re.search(r" failed .*RuntimeError: too hot to handle", found["raises"]), said
-    assert re.search(r" dead .*its process \d+ is gone", found["killed"]), lines
-    assert re.search(r" dead .*its process \d+ is gone", found["segfaults"])
+    assert re.search(r" dead .*its process \d+ is gone", found["killed"]), said
+    assert re.search(r" dead .*its process \d+ is gone", found["segfaults"]), said
     assert " finished " in found["works"]
+    assert said.endswith("default: 1 of 4 finished, 2 dead, 1 failed\n")
 
 
-def result_or_config(folder: Path) -> str:
+def how(folder: Path) -> str:
     """model.how of a run."""
     return re.findall(r"^  how: (\w+)$", (folder / "config.yaml").read_text(), flags=re.MULTILINE)[0]
 
@@ -242,8 +232,9 @@ def test_the_same_command_submits_what_failed(failed: tuple[str, Path], project:
     assert "4 members: 1 finished already, 0 refused, 3 to run" in ended.out
     again = submitted(ended)
     assert len([job for job in project.cluster.jobs() if job.startswith(f"{again}_")]) == 3
-    assert project.status(runs_dir).count(f"job {again}_") == 3
+    said = project.status(runs_dir)
     project.cluster.command("scancel", again)
+    assert said.count(f"job {again}_") == 3, said
 
 
 @pytest.mark.parametrize("words", [(), ("restart=true",)], ids=["plain", "restart"])
@@ -256,11 +247,12 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(
     assert (ended.status, ended.err) == (0, "")
     n = 4 if words else 3
     assert f"would submit: an array of {n} jobs, at most 100 at a time" in ended.out
-    assert "each job: timeout_min=60, cpus_per_task=1, mem_gb=1, nodes=1, tasks_per_node=1" in ended.out
-    assert "gpus_per_node=1" in ended.out
+    assert re.search(r"each job: .*timeout_min=60, cpus_per_task=1, mem_gb=1.*gpus_per_node=1", ended.out), ended.out
     assert re.search(r"expected: about \S+ GPU-hours, from \d runs? that (has|have) finished", ended.out), ended.out
+    done = "to do    " if words else "finished "
     assert re.search(r"^  to do +model\.how=raises +\(failed before, at step 0\)$", ended.out, re.MULTILINE), ended.out
-    assert re.search(r"^  (done|finished|to do) +model\.how=works", ended.out, re.MULTILINE)
+    assert re.search(r"^  to do +model\.how=killed +\(dead|killed .*before", ended.out, re.MULTILINE), ended.out
+    assert re.search(rf"^  {done} +model\.how=works", ended.out, re.MULTILINE), ended.out
     assert project.cluster.jobs().keys() == known
     assert tree(runs_dir) == before
 
@@ -268,12 +260,14 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(
 MISTAKES = [
     ("hydra.launcher.partition=nope", r"hydra/launcher: sbatch refuses such a job: .*invalid partition.*"),
     ("hydra.launcher.mem_gb=500", r"hydra/launcher: sbatch refuses such a job: .*memory.*|.*not available.*"),
-    ("hydra.launcher.account=", r"hydra.launcher.*"),
     (
         "seed=range(13)",
-        r"hydra\.launcher\.runs_per_job: the array has 13 jobs and may have 12 .*put 2 runs into a job.*",
+        r"hydra\.launcher\.runs_per_job: the array has 13 jobs and may have 12 on this cluster; put 2 runs into a job, .*",
     ),
-    ("hydra.launcher.partitoin=main", r'hydra\.launcher\.partitoin: nothing reads this key; did you mean "hydra.*'),
+    (
+        "hydra.launcher.partitoin=main",
+        r'hydra\.launcher\.partitoin: nothing reads this key; did you mean "hydra\.launcher\.partition"\?',
+    ),
     ("hydra.launcher.mem_gb=4G", r"hydra\.launcher\.mem_gb: must be a whole number of at least 1, not 4G"),
     ("+hydra.launcher.x=1", r"hydra\.launcher.*x.*"),
 ]
@@ -293,7 +287,142 @@ def test_what_cannot_be_submitted_is_answered_in_a_sentence(
 def test_without_prepared_data_nothing_is_submitted(project: SlurmProject, tmp_path: Path) -> None:
     known = project.cluster.jobs()
     ended = project.sweep(tmp_path / "runs", "+launcher=slurm", "seed=0,1", f"system.datasets_dir={tmp_path}")
-    assert ended.status == 1
-    assert ended.err.count("runs/prepare.py") == 4  # when refused, and in the table
+    assert ended.sentence.startswith(f"{tmp_path}/digits: is not prepared, ")
+    assert ended.sentence.endswith("run python runs/prepare.py")
     assert project.cluster.jobs() == known
     assert list(tmp_path.iterdir()) == []
+
+
+def test_waiting_shows_progress_and_ends_as_the_jobs_do(project: SlurmProject, tmp_path: Path) -> None:
+    """With a report, which is made although a member failed."""
+    words = (*TINY, *SMALL_JOB, "study=awaited", "hydra.launcher.wait=true")
+    asked = ("model=faulty", "model.how=raises,works", "hydra.launcher.report=true")
+    ended = project.sweep(tmp_path, "+launcher=slurm", *words, *asked)
+    assert ended.status == 1
+    assert re.search(r"^\[1/2, [01] failed, .* left\] model.how=(raises|works): ", ended.out, re.MULTILINE), ended
+    assert re.search(r"^\[2/2, 1 failed, .* left\] model.how=(raises|works): ", ended.out, re.MULTILINE), ended
+    first, row, log = ended.err.splitlines()
+    assert first == "error: 1 of 2 members did not finish:"
+    assert re.match(r"  failed  model.how=raises  RuntimeError: too hot to handle", row)
+    assert log.strip().endswith("train.log")
+    (report,) = re.findall(r"^  report:  job (\d+), after them$", ended.out, flags=re.MULTILINE)
+    assert project.cluster.wait_ended(report) == {report: "COMPLETED"}, job_log(tmp_path, report, "awaited")
+    assert (project.root / "data" / "reports" / "awaited" / "report.pdf").exists()
+
+    fine = project.sweep(tmp_path, "+launcher=slurm", *words, "model=faulty", "model.how=works", "seed=1")
+    assert (fine.status, fine.err) == (0, "")
+    assert "all 1 members are finished" in fine.out
+
+
+def test_ctrl_c_while_waiting_leaves_the_jobs_alone(project: SlurmProject, tmp_path: Path) -> None:
+    words = ("+launcher=slurm", *TINY, *SMALL_JOB, "hydra.launcher.wait=true", HELD, f"system.runs_dir={tmp_path}")
+    with project.start("--multirun", "seed=0,1", *words) as sweep:
+        sweep.wait_for("cancel:")
+        sweep.send(SIGINT, everywhere=True)
+        ended = sweep.ended(timeout_s=20)
+    assert (ended.status, ended.err) == (130, "")
+    (job,) = re.findall(r"^the jobs go on; to end them: scancel (\d+)$", ended.out, flags=re.MULTILINE)
+    states = project.cluster.jobs()
+    project.cluster.command("scancel", job)
+    assert [states[f"{job}_{n}"] for n in range(2)] == ["PENDING"] * 2
+
+
+def test_runs_share_a_job_and_its_gpus(project: SlurmProject, tmp_path: Path) -> None:
+    """A GPU each where there are two, and one that fails takes nobody with it."""
+    packed = (*TINY, "hydra.launcher.runs_per_job=2", "hydra.launcher.mem_gb=2")
+    two = ("hydra.launcher.gpus_per_node=a100:2", "model=faulty", "model.how=raises,works", "study=two")
+    jobs = {
+        "one": project.submit(tmp_path, *packed, "seed=0,1", "study=one", launcher="slurmgpu"),
+        "two": project.submit(tmp_path, *packed, *two, launcher="slurmgpu"),
+    }
+    states = project.cluster.wait_ended(jobs.values())
+    assert states == {jobs["one"]: "COMPLETED", jobs["two"]: "FAILED"}
+    each = {
+        study: [variables(folder)[0]["CUDA_VISIBLE_DEVICES"] for folder in runs(tmp_path, study).values()]
+        for study in jobs
+    }
+    assert each["one"] in (["0"] * 2, ["1"] * 2)
+    assert sorted(each["two"]) == ["0", "1"]
+    finished = {how(folder): (folder / "run.json").exists() for folder in runs(tmp_path, "two").values()}
+    assert finished == {"raises": False, "works": True}
+
+
+def test_data_is_staged_once_per_node(project: SlurmProject, tmp_path: Path) -> None:
+    """Where a cluster refuses --mem as well."""
+    runs_dir, scratch = tmp_path / "runs", tmp_path / "scratch"
+    scratch.mkdir()
+    place = (f"+hydra.launcher.additional_parameters.nodelist={CPU1}", "hydra.launcher.mem_gb=null")
+    words = ("seed=0,1", "training.epochs=1", "hydra.launcher.cpus_per_task=1", *place)
+    job = project.submit(runs_dir, *words, "hydra.launcher.scratch=$PLACE", PLACE=str(scratch))
+    absent = project.submit(runs_dir, *words, "study=absent", "hydra.launcher.scratch=$NOWHERE", "seed=0")
+    states = project.cluster.wait_ended((job, absent))
+    assert states == {f"{job}_0": "COMPLETED", f"{job}_1": "COMPLETED", absent: "FAILED"}
+    assert len(list(scratch.glob("datasets-*/digits"))) == 1
+    assert not list(scratch.rglob("*.part"))
+    said = f"hydra.launcher.scratch: $NOWHERE is no folder on {CPU1}; see docs/cluster.md"
+    assert f"error: {said}\n" in job_log(runs_dir, absent, "absent")
+    assert said in project.status(runs_dir, "study=absent")
+
+
+def test_a_module_that_is_missing_ends_the_job_and_status_says_it(project: SlurmProject, tmp_path: Path) -> None:
+    setup = "hydra.launcher.setup=[module load nope]"
+    job = project.submit(tmp_path, *TINY, *SMALL_JOB, setup)
+    assert project.cluster.wait_ended(job) == {job: "FAILED"}
+    said = project.status(tmp_path)
+    assert re.search(rf" failed +job {job}: .*module: .*not found; see .*{job}_0_log.out", said), said
+    assert not runs(tmp_path)
+
+
+def test_a_container_is_what_python_runs_in(project: SlurmProject, tmp_path: Path) -> None:
+    tools, log, runs_dir = tmp_path / "bin", tmp_path / "log", tmp_path / "runs"
+    tools.mkdir()
+    (tools / "apptainer").write_text(APPTAINER.format(log=log, python=sys.executable))
+    (tools / "apptainer").chmod(0o755)
+    path = f"{tools}:{project.cluster.environment['PATH']}"
+    words = (*TINY, *SMALL_JOB, "hydra.launcher.container=/images/mine.sif")
+    job = project.submit(runs_dir, *words, launcher="slurmgpu", PATH=path)
+    assert project.cluster.wait_ended(job) == {job: "COMPLETED"}
+    (line,) = log.read_text().splitlines()
+    bound = f"{project.root},{runs_dir}/default/.slurm"
+    assert line.startswith(f"exec --nv --bind {bound} /images/mine.sif python -u -m submitit.core._submit ")
+
+
+def test_personal_defaults_yield_to_the_command_line(project: SlurmProject, tmp_path: Path) -> None:
+    local = project.root / "config" / "local"
+    local.mkdir()
+    (local / "slurm.yaml").write_text("partition: low\nsetup: [echo mine]\n")
+    (local / "slurmgpu.yaml").write_text("partition: abrupt\n")
+    asked = {
+        "low": ("+launcher=slurm",),
+        "abrupt": ("+launcher=slurmgpu",),
+        "main": ("+launcher=slurmgpu", "hydra.launcher.partition=main"),
+    }
+    try:
+        for partition, words in asked.items():
+            job = submitted(project.sweep(tmp_path, *words, *TINY, f"study={partition}", HELD))
+            shown = project.cluster.show(job)
+            project.cluster.command("scancel", job)
+            assert shown["Partition"] == partition
+            assert "echo mine" in (tmp_path / partition / ".slurm" / f"{job}_submission.sh").read_text()
+    finally:
+        shutil.rmtree(local)
+
+
+def test_status_shows_where_each_member_is(project: SlurmProject, tmp_path: Path) -> None:
+    words = (*TINY, *SMALL_JOB, "training.epochs=1,400", "hydra.launcher.n_jobs=1", "system.log_every_steps=5")
+    job = project.submit(tmp_path, *words, HELD)
+    queued = project.status(tmp_path, "study=default")
+    assert queued.count(" queued ") == 2
+    assert f"job {job}_0 is pending" in queued
+    assert f"job {job}_1 is pending" in queued
+    watched = ("study=default", "watch=true", f"runs_dir={tmp_path}")
+    with project.start(*watched, script="status") as watch:
+        watch.wait_for("default: 0 of 2 finished, 2 queued")
+        project.cluster.command("scontrol", "release", job)
+        watch.wait_for("1 running")
+        running = project.status(tmp_path, "study=default")
+        project.cluster.wait_ended(job)
+        ended = watch.ended(timeout_s=20)
+    assert re.search(rf" running .*\(job {job}_[01]\)", running), running
+    assert (ended.status, ended.err) == (0, "")
+    assert ended.out.splitlines()[-1].endswith("default: 2 of 2 finished")

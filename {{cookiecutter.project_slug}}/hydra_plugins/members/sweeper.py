@@ -156,6 +156,7 @@ def _discard(members: list[Member]) -> None:
         if member.settings and member.settings.restart and member.status == "waiting":
             with _refusing(member):
                 discard(member.settings)
+            _say_if_refused(member)
 
 
 @contextlib.contextmanager
@@ -205,11 +206,15 @@ def _write_plans(members: list[Member]) -> None:
                 other.unlink(missing_ok=True)  # it was mistyped, and this sweep has all the runs that it named
 
 
+def _say_if_refused(member: Member) -> None:
+    if member.status == "refused":
+        print(f"refused: {member.name}: {member.reason}", file=sys.stderr)
+
+
 def _say_what_there_is(members: list[Member]) -> list[Member]:
     """Returns those to run."""
     for member in members:
-        if member.status == "refused":
-            print(f"refused: {member.name}: {member.reason}", file=sys.stderr)
+        _say_if_refused(member)
     finished, to_run = ([m for m in members if m.status == status] for status in ("finished", "waiting"))
     refused = len(members) - len(finished) - len(to_run)
     counts = f"{len(finished)} finished already, {refused} refused, {len(to_run)} to run"
