@@ -83,6 +83,8 @@ def sentence(error: BaseException) -> str | None:
     if "Config group override must be" in str(error):
         groups = [word for word in sys.argv[1:] if (ROOT / "config" / word.partition("=")[0]).is_dir()]
         return f"{' '.join(groups)}: takes the name of a file in config/; see --help"
+    if str(error).startswith("Only one of --run"):
+        return "--multirun: cannot be combined with --cfg or --info; leave one of them out"
     frames = traceback.extract_tb(error.__traceback__)
     raised_in = Path(frames[-1].filename) if frames else Path()
     own = raised_in.is_relative_to(ROOT) and "site-packages" not in raised_in.parts
@@ -159,8 +161,9 @@ def _known_keys() -> set[str]:
     """The keys of every file in config/, as the command line names them."""
     keys = set()
     for path in (ROOT / "config").rglob("*.yaml"):
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        text = path.read_text(encoding="utf-8")
         group = path.parent.relative_to(ROOT / "config").as_posix()
         keys |= {group} if group != "." else set()
-        keys |= set(flatten(content, "" if group == "." else f"{group}."))
+        package = "" if group == "." or "@package _global_" in text else f"{group.replace('/', '.')}."
+        keys |= set(flatten(yaml.safe_load(text) or {}, package))
     return keys

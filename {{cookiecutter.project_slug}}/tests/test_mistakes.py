@@ -28,6 +28,7 @@ MISTAKES: list[tuple[str, str]] = [
     ("tracker=tensorbord", 'did you mean "tensorboard"?'),
     ("+launcher=jolib", 'launcher: there is no "jolib"'),
     ("+launcher=jolib", 'did you mean "joblib"?'),
+    ("+launcher=slurmgp", 'did you mean "slurmgpu"?'),
     ("+experiment=sweep_model", 'did you mean "sweep_models"?'),
     # types
     ("training.batch_size=abc", "training.batch_size: "),

@@ -1,7 +1,8 @@
 """Which members of a study were submitted to Slurm, and which jobs still wait or run there. Standard library only."""
 
-import getpass
 import json
+import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -32,7 +33,9 @@ def last_words(study: Path, job: str) -> str:
 
 def jobs_in_queue() -> dict[str, str] | None:
     """This user's jobs that have not ended, {"12_3": "PENDING"}; None where Slurm does not answer."""
-    words = ["squeue", "--noheader", "--array", f"--user={getpass.getuser()}", "--format=%i|%T"]
+    if not shutil.which("squeue"):
+        return None
+    words = ["squeue", "--noheader", "--array", f"--user={os.getuid()}", "--format=%i|%T"]
     try:
         answer = subprocess.run(words, capture_output=True, text=True, timeout=30)
     except (OSError, subprocess.TimeoutExpired):
