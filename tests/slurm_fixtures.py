@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Bake, succeed
+from conftest import Bake
 from slurm_cluster import MISSING, Cluster
 from slurm_project import SlurmProject, runs
 
@@ -28,19 +28,18 @@ def slurm_project(bake: Bake, cluster: Cluster, tmp_path_factory: pytest.TempPat
     return prepared
 
 
-@pytest.fixture(scope="session")
-def without_slurm(bake: Bake, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, Path]]:
+@pytest.fixture(scope="module")
+def without_slurm(
+    slurm_project: SlurmProject, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., dict[str, Path]]:
     """The run folders, by name, of a sweep with these words that was made without Slurm; not to be changed."""
-    alone: list[Path] = []
     done: dict[tuple[str, ...], Path] = {}
 
     def sweep(*words: str) -> dict[str, Path]:
-        if not alone:
-            alone.append(bake())
-            succeed("python", "runs/prepare.py", "datasets=[digits]", cwd=alone[0])
         if words not in done:
             done[words] = tmp_path_factory.mktemp("undisturbed")
-            succeed("python", "runs/train.py", "--multirun", *words, f"system.runs_dir={done[words]}", cwd=alone[0])
+            ended = slurm_project.sweep(done[words], *words)
+            assert (ended.status, ended.err) == (0, ""), ended
         return runs(done[words])
 
     return sweep

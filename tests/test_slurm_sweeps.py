@@ -52,7 +52,7 @@ APPTAINER = """#!/bin/sh
 echo "$*" >> {log}
 while [ "$1" != python ]; do shift; done
 shift
-exec {python} "$@"
+exec env $HIDE {python} "$@"
 """
 
 
@@ -73,7 +73,7 @@ def swept(project: SlurmProject, tmp_path_factory: pytest.TempPathFactory) -> di
         "cpu": ("+launcher=slurm", *SIX),
         "gpu": ("+launcher=slurmgpu", *SIX, "system.device=cpu"),
         "h100": ("+launcher=slurmgpu", *TINY, "hydra.launcher.gpus_per_node=h100:1"),
-        "a100": ("+launcher=slurmgpu", *TINY, "hydra.launcher.gpus_per_node=a100:2"),
+        "a100": ("+launcher=slurmgpu", *TINY, "hydra.launcher.gpus_per_node=a100:2", "system.threads=null"),
     }
     folders = {kind: tmp_path_factory.mktemp(kind) for kind in kinds}
     ended = {kind: project.sweep(folders[kind], *words) for kind, words in kinds.items()}
@@ -124,7 +124,7 @@ def test_a_sweep_on_slurm_equals_one_without_it(
     assert [differences(folder, alone[name]) for name, folder in runs(runs_dir).items()] == [[]] * 6
 
 
-def test_jobs_get_the_gpus_that_they_asked_for(
+def test_jobs_get_the_gpus_and_threads_that_they_asked_for(
     swept: dict[str, tuple[Ended, str, Path]], project: SlurmProject
 ) -> None:
     gpus = {kind: visible(runs_dir) for kind, (_, _, runs_dir) in swept.items()}
@@ -132,6 +132,8 @@ def test_jobs_get_the_gpus_that_they_asked_for(
     assert set(gpus["gpu"]) <= {"0", "1"}
     assert gpus["h100"] in (["0"], ["1"])
     assert gpus["a100"] == ["0,1"]
+    (on_two,) = runs(swept["a100"][2]).values()
+    assert (variables(on_two)[0]["OMP_NUM_THREADS"], result(on_two)["launches"][0]["threads"]) == ("2", 2)
     assert project.cluster.show(swept["h100"][1])["NodeList"] == GPU2
     assert project.cluster.show(swept["a100"][1])["NodeList"] == GPU1
 
@@ -181,6 +183,8 @@ def test_what_is_edited_while_jobs_wait_changes_nothing_for_them(
 
     edited = root / "modules" / "training" / "classification.py"
     edited.write_text("this is no Python\n" + edited.read_text())
+    network = root / "modules" / "models" / "networks.py"
+    network.write_text(network.read_text().replace("nn.ReLU()", "nn.Tanh()"))
     for name in ("modules/mine.py", "config/training/default.yaml", "config/optimizer/adamw.yaml"):
         (root / name).write_text("lr: 7\n")
     commit(root, "a mistake")
@@ -247,11 +251,12 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(
     assert (ended.status, ended.err) == (0, "")
     n = 4 if words else 3
     assert f"would submit: an array of {n} jobs, at most 100 at a time" in ended.out
-    assert re.search(r"each job: .*timeout_min=60, cpus_per_task=1, mem_gb=1.*gpus_per_node=1", ended.out), ended.out
-    assert re.search(r"expected: about \S+ GPU-hours, from \d runs? that (has|have) finished", ended.out), ended.out
+    (each,) = re.findall(r"^  each job: (.*)$", ended.out, flags=re.MULTILINE)
+    assert {"gpus_per_node=1", "timeout_min=60", "cpus_per_task=1", "mem_gb=1"} <= set(each.split(", "))
+    assert re.search(r"^  expected: about \S+ GPU-hours, from 1 run", ended.out, re.MULTILINE), ended.out
     done = "to do    " if words else "finished "
     assert re.search(r"^  to do +model\.how=raises +\(failed before, at step 0\)$", ended.out, re.MULTILINE), ended.out
-    assert re.search(r"^  to do +model\.how=killed +\(dead|killed .*before", ended.out, re.MULTILINE), ended.out
+    assert re.search(r"^  to do +model\.how=killed +\((dead|killed)", ended.out, re.MULTILINE), ended.out
     assert re.search(rf"^  {done} +model\.how=works", ended.out, re.MULTILINE), ended.out
     assert project.cluster.jobs().keys() == known
     assert tree(runs_dir) == before
@@ -262,7 +267,7 @@ MISTAKES = [
     ("hydra.launcher.mem_gb=500", r"hydra/launcher: sbatch refuses such a job: .*memory.*|.*not available.*"),
     (
         "seed=range(13)",
-        r"hydra\.launcher\.runs_per_job: the array has 13 jobs and may have 12 on this cluster; put 2 runs into a job, .*",
+        r"hydra\.launcher\.runs_per_job: the array has 13 jobs and may have 12 on this cluster; put 2 runs into .*",
     ),
     (
         "hydra.launcher.partitoin=main",
@@ -282,6 +287,14 @@ def test_what_cannot_be_submitted_is_answered_in_a_sentence(
     assert re.fullmatch(sentence, ended.sentence), ended.sentence
     assert project.cluster.jobs() == known
     assert {path.parent.name for path in tmp_path.rglob("*") if path.is_file()} <= {".sweeps"}
+
+
+def test_a_restart_that_cannot_be_submitted_deletes_nothing(failed: tuple[str, Path], project: SlurmProject) -> None:
+    _, runs_dir = failed
+    before = {folder: tree(folder) for folder in runs(runs_dir).values()}
+    ended = project.sweep(runs_dir, "+launcher=slurm", *FOUR, "restart=true", "hydra.launcher.partition=nope")
+    assert ended.status == 1
+    assert {folder: tree(folder) for folder in runs(runs_dir).values()} == before
 
 
 def test_without_prepared_data_nothing_is_submitted(project: SlurmProject, tmp_path: Path) -> None:
@@ -374,17 +387,24 @@ def test_a_module_that_is_missing_ends_the_job_and_status_says_it(project: Slurm
 
 
 def test_a_container_is_what_python_runs_in(project: SlurmProject, tmp_path: Path) -> None:
-    tools, log, runs_dir = tmp_path / "bin", tmp_path / "log", tmp_path / "runs"
+    tools, log, runs_dir, image = (tmp_path / name for name in ("bin", "log", "runs", "mine.sif"))
+    image.touch()
     tools.mkdir()
     (tools / "apptainer").write_text(APPTAINER.format(log=log, python=sys.executable))
     (tools / "apptainer").chmod(0o755)
     path = f"{tools}:{project.cluster.environment['PATH']}"
-    words = (*TINY, *SMALL_JOB, "hydra.launcher.container=/images/mine.sif")
+    words = (*TINY, *SMALL_JOB, f"hydra.launcher.container={image}")
     job = project.submit(runs_dir, *words, launcher="slurmgpu", PATH=path)
-    assert project.cluster.wait_ended(job) == {job: "COMPLETED"}
-    (line,) = log.read_text().splitlines()
+    without = project.submit(
+        runs_dir, *words, "study=other", launcher="slurmgpu", PATH=path, HIDE="-u CUDA_VISIBLE_DEVICES"
+    )
+    assert project.cluster.wait_ended((job, without)) == {job: "COMPLETED", without: "FAILED"}
+    line, _ = sorted(log.read_text().splitlines())
     bound = f"{project.root},{runs_dir}/default/.slurm"
-    assert line.startswith(f"exec --nv --bind {bound} /images/mine.sif python -u -m submitit.core._submit ")
+    assert line.startswith(f"exec --nv --bind {bound} {image} python -u -m submitit.core._submit ")
+    said = "hydra.launcher.gpus_per_node: 1 were asked for and 0 are there on 127.0.0.2"
+    assert f"error: {said}" in job_log(runs_dir, without, "other")
+    assert said in project.status(runs_dir, "study=other")
 
 
 def test_personal_defaults_yield_to_the_command_line(project: SlurmProject, tmp_path: Path) -> None:

@@ -37,9 +37,11 @@ if TYPE_CHECKING:
 POLL_S = 2.0
 WHOLE = ("timeout_min", "cpus_per_task", "mem_gb", "nodes", "tasks_per_node", "runs_per_job", "n_jobs")
 UNSAID = ("setup", "name", "stderr_to_stdout", "array_parallelism", "signal_delay_s")
-# What the jobs' script does after srun; in it, because a container has no scontrol. The status is that of the runs.
+# What the jobs' script does after srun; in it, because a container has no scontrol. The status is that of the runs. The
+# job is named as a part of its array: the plain number of an array's last job stands for all of them.
 REQUEUE = """status=$?
-if rm {folder}/$SLURM_JOB_ID.requeue 2> /dev/null; then scontrol requeue $SLURM_JOB_ID && sleep 600; fi
+job=${{SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}}${{SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}}
+if rm {folder}/$SLURM_JOB_ID.requeue 2> /dev/null; then scontrol requeue $job && sleep 600; fi
 exit $status"""
 
 
