@@ -125,7 +125,7 @@ def spread(values: list[float], unit: str) -> str:
 
 
 def _time_of_first_line(study: Path) -> float:
-    lines = next((study / ".slurm").glob("*_log.out")).read_text(encoding="utf-8").splitlines()
+    lines = next((study.parent / ".slurm").glob("*_log.out")).read_text(encoding="utf-8").splitlines()
     return float(next(line for line in lines if line.startswith("began ")).split()[1])
 
 

@@ -2,7 +2,8 @@
 
 import json
 import re
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,10 @@ class SlurmProject(Project):
         super().__init__(root, scratch)
         self.cluster = cluster
 
-    def start(self, *words: str | Path, **how: Any) -> AbstractContextManager[Process]:
-        return super().start(*words, **{**self.cluster.environment, **how})
+    @contextmanager
+    def start(self, *words: str | Path, **how: Any) -> Iterator[Process]:
+        with super().start(*words, **{**self.cluster.environment, **how}) as process:
+            yield process
 
     def sweep(self, runs_dir: Path, *words: str, **how: Any) -> Ended:
         """`python runs/train.py --multirun <words>`, with the runs in this folder."""
@@ -66,6 +69,6 @@ def variables(folder: Path) -> list[dict[str, str]]:
     return [launch["variables"] for launch in json.loads((folder / "provenance.json").read_bytes())]
 
 
-def job_log(runs_dir: Path, job: str, study: str = "default") -> str:
+def job_log(runs_dir: Path, job: str) -> str:
     """All that the job of a run has written, outside of the run's own folder."""
-    return (runs_dir / study / ".slurm" / f"{job}_0_log.out").read_text(encoding="utf-8", errors="replace")
+    return (runs_dir / ".slurm" / f"{job}_0_log.out").read_text(encoding="utf-8", errors="replace")

@@ -6,6 +6,7 @@ import re
 import shutil
 import sys
 from collections.abc import Callable
+from fnmatch import fnmatch
 from pathlib import Path
 from signal import SIGINT
 
@@ -110,8 +111,7 @@ def test_a_sweep_on_slurm_equals_one_without_it(
 ) -> None:
     ended, job, runs_dir = swept[kind]
     assert (ended.status, ended.err) == (0, "")
-    states = {name: state for name, state in project.cluster.jobs().items() if name.startswith(job)}
-    assert states == {f"{job}_{n}": "COMPLETED" for n in range(6)}
+    assert project.cluster.wait_ended(job) == {f"{job}_{n}": "COMPLETED" for n in range(6)}
     first, array, watch, logs, cancel = ended.out.splitlines()
     assert first == "6 members: 0 finished already, 0 refused, 6 to run"
     assert array == f"submitted: job {job}, an array of 6 jobs, at most 100 at a time"
@@ -119,6 +119,7 @@ def test_a_sweep_on_slurm_equals_one_without_it(
     assert cancel == f"  cancel:  scancel {job}"
     pattern = logs.removeprefix("  logs:    ").partition(",")[0]
     assert len(list(project.root.glob(pattern))) == 6
+    assert not fnmatch(f"{job}1_0_log.out", Path(pattern).name)  # those of another job
     alone = without_slurm(*SIX)
     assert runs(runs_dir).keys() == alone.keys()
     assert [differences(folder, alone[name]) for name, folder in runs(runs_dir).items()] == [[]] * 6
@@ -202,7 +203,7 @@ def test_what_is_edited_while_jobs_wait_changes_nothing_for_them(
 
 def test_a_failed_member_looks_failed_to_slurm(failed: tuple[str, Path], project: SlurmProject) -> None:
     job, _ = failed
-    states = {name: state for name, state in project.cluster.jobs().items() if name.startswith(f"{job}_")}
+    states = project.cluster.wait_ended(job)
     assert states == {f"{job}_0": "FAILED", f"{job}_1": "FAILED", f"{job}_2": "FAILED", f"{job}_3": "COMPLETED"}
     statuses = [project.cluster.show(f"{job}_{n}")["ExitCode"] for n in range(4)]
     assert [status == "0:0" for status in statuses] == [False, False, False, True], statuses
@@ -264,7 +265,10 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(
 
 MISTAKES = [
     ("hydra.launcher.partition=nope", r"hydra/launcher: sbatch refuses such a job: .*invalid partition.*"),
-    ("hydra.launcher.mem_gb=500", r"hydra/launcher: sbatch refuses such a job: .*memory.*|.*not available.*"),
+    (
+        "hydra.launcher.mem_gb=500",
+        r"hydra/launcher: sbatch refuses such a job: .*Requested node configuration is not available; see .*",
+    ),
     (
         "seed=range(13)",
         r"hydra\.launcher\.runs_per_job: the array has 13 jobs and may have 12 on this cluster; put 2 runs into .*",
@@ -274,7 +278,7 @@ MISTAKES = [
         r'hydra\.launcher\.partitoin: nothing reads this key; did you mean "hydra\.launcher\.partition"\?',
     ),
     ("hydra.launcher.mem_gb=4G", r"hydra\.launcher\.mem_gb: must be a whole number of at least 1, not 4G"),
-    ("+hydra.launcher.x=1", r"hydra\.launcher.*x.*"),
+    ("+hydra.launcher.x=1", r"hydra\.launcher[.:].{,150}"),
 ]
 
 
@@ -286,7 +290,7 @@ def test_what_cannot_be_submitted_is_answered_in_a_sentence(
     ended = project.sweep(tmp_path, "+launcher=slurm", *TINY, mistake)
     assert re.fullmatch(sentence, ended.sentence), ended.sentence
     assert project.cluster.jobs() == known
-    assert {path.parent.name for path in tmp_path.rglob("*") if path.is_file()} <= {".sweeps"}
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_restart_that_cannot_be_submitted_deletes_nothing(failed: tuple[str, Path], project: SlurmProject) -> None:
@@ -319,7 +323,7 @@ def test_waiting_shows_progress_and_ends_as_the_jobs_do(project: SlurmProject, t
     assert re.match(r"  failed  model.how=raises  RuntimeError: too hot to handle", row)
     assert log.strip().endswith("train.log")
     (report,) = re.findall(r"^  report:  job (\d+), after them$", ended.out, flags=re.MULTILINE)
-    assert project.cluster.wait_ended(report) == {report: "COMPLETED"}, job_log(tmp_path, report, "awaited")
+    assert project.cluster.wait_ended(report) == {report: "COMPLETED"}, job_log(tmp_path, report)
     assert (project.root / "data" / "reports" / "awaited" / "report.pdf").exists()
 
     fine = project.sweep(tmp_path, "+launcher=slurm", *words, "model=faulty", "model.how=works", "seed=1")
@@ -364,7 +368,7 @@ def test_data_is_staged_once_per_node(project: SlurmProject, tmp_path: Path) -> 
     """Where a cluster refuses --mem as well."""
     runs_dir, scratch = tmp_path / "runs", tmp_path / "scratch"
     scratch.mkdir()
-    place = (f"+hydra.launcher.additional_parameters.nodelist={CPU1}", "hydra.launcher.mem_gb=null")
+    place = (f"+hydra.launcher.nodelist={CPU1}", "hydra.launcher.mem_gb=null")
     words = ("seed=0,1", "training.epochs=1", "hydra.launcher.cpus_per_task=1", *place)
     job = project.submit(runs_dir, *words, "hydra.launcher.scratch=$PLACE", PLACE=str(scratch))
     absent = project.submit(runs_dir, *words, "study=absent", "hydra.launcher.scratch=$NOWHERE", "seed=0")
@@ -373,17 +377,19 @@ def test_data_is_staged_once_per_node(project: SlurmProject, tmp_path: Path) -> 
     assert len(list(scratch.glob("datasets-*/digits"))) == 1
     assert not list(scratch.rglob("*.part"))
     said = f"hydra.launcher.scratch: $NOWHERE is no folder on {CPU1}; see docs/cluster.md"
-    assert f"error: {said}\n" in job_log(runs_dir, absent, "absent")
+    assert f"error: {said}\n" in job_log(runs_dir, absent)
     assert said in project.status(runs_dir, "study=absent")
 
 
 def test_a_module_that_is_missing_ends_the_job_and_status_says_it(project: SlurmProject, tmp_path: Path) -> None:
-    setup = "hydra.launcher.setup=[module load nope]"
-    job = project.submit(tmp_path, *TINY, *SMALL_JOB, setup)
-    assert project.cluster.wait_ended(job) == {job: "FAILED"}
-    said = project.status(tmp_path)
-    assert re.search(rf" failed +job {job}: .*module: .*not found; see .*{job}_0_log.out", said), said
-    assert not runs(tmp_path)
+    words = ("study=one,two", "hydra.launcher.setup=[module load nope]")
+    job = project.submit(tmp_path, *TINY, *SMALL_JOB, *words)
+    assert project.cluster.wait_ended(job) == {f"{job}_0": "FAILED", f"{job}_1": "FAILED"}
+    for number, study in enumerate(("one", "two")):
+        said = project.status(tmp_path, f"study={study}")
+        log = rf"{job}_{number}_0_log\.out"
+        assert re.search(rf" failed +job {job}_{number}: .*module: .*not found; see .*{log}\n", said), said
+        assert not runs(tmp_path, study)
 
 
 def test_a_container_is_what_python_runs_in(project: SlurmProject, tmp_path: Path) -> None:
@@ -400,10 +406,12 @@ def test_a_container_is_what_python_runs_in(project: SlurmProject, tmp_path: Pat
     )
     assert project.cluster.wait_ended((job, without)) == {job: "COMPLETED", without: "FAILED"}
     line, _ = sorted(log.read_text().splitlines())
-    bound = f"{project.root},{runs_dir}/default/.slurm"
-    assert line.startswith(f"exec --nv --bind {bound} {image} python -u -m submitit.core._submit ")
+    bound = [project.root, project.root / "data" / "datasets", runs_dir, runs_dir / ".slurm"]
+    assert line.startswith(
+        f"exec --nv --bind {','.join(sorted(map(str, bound)))} {image} python -u -m submitit.core._submit "
+    )
     said = "hydra.launcher.gpus_per_node: 1 were asked for and 0 are there on 127.0.0.2"
-    assert f"error: {said}" in job_log(runs_dir, without, "other")
+    assert f"error: {said}" in job_log(runs_dir, without)
     assert said in project.status(runs_dir, "study=other")
 
 
@@ -423,7 +431,7 @@ def test_personal_defaults_yield_to_the_command_line(project: SlurmProject, tmp_
             shown = project.cluster.show(job)
             project.cluster.command("scancel", job)
             assert shown["Partition"] == partition
-            assert "echo mine" in (tmp_path / partition / ".slurm" / f"{job}_submission.sh").read_text()
+            assert "echo mine" in (tmp_path / ".slurm" / f"{job}_submission.sh").read_text()
     finally:
         shutil.rmtree(local)
 

@@ -7,6 +7,7 @@ cluster are checked first, the code is frozen, the terminal is free at once, and
 import math
 import os
 import pickle
+import re
 import shlex
 import shutil
 import subprocess
@@ -15,7 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +24,10 @@ from hydra.core.singleton import Singleton
 from hydra.types import RunMode
 from hydra_plugins.hydra_submitit_launcher.submitit_launcher import SlurmLauncher
 
+from hydra_plugins.members import slurm_job  # not its classes: Hydra replaces them, and a pickle would hold their code
 from hydra_plugins.members.launcher import Progress
-from hydra_plugins.members.slurm_job import MemberJob, ReportJob
 from modules.reporting.slurm_queue import jobs_in_queue, last_words
+from modules.utils.config import typed
 from modules.utils.identity import data_version
 from modules.utils.interruption import Interruption
 from modules.utils.run_folder import read_json
@@ -35,8 +37,8 @@ if TYPE_CHECKING:
     from hydra_plugins.members.sweeper import Member
 
 POLL_S = 2.0
-WHOLE = ("timeout_min", "cpus_per_task", "mem_gb", "nodes", "tasks_per_node", "runs_per_job", "n_jobs")
-UNSAID = ("setup", "name", "stderr_to_stdout", "array_parallelism", "signal_delay_s")
+OURS = ("dry_run", "wait", "report", "runs_per_job", "n_jobs", "max_requeues", "container", "scratch")
+UNSAID = (*OURS, "setup", "name", "stderr_to_stdout", "array_parallelism", "signal_delay_s")
 # What the jobs' script does after srun; in it, because a container has no scontrol. The status is that of the runs. The
 # job is named as a part of its array: the plain number of an array's last job stands for all of them.
 REQUEUE = """status=$?
@@ -45,44 +47,65 @@ if rm {folder}/$SLURM_JOB_ID.requeue 2> /dev/null; then scontrol requeue $job &&
 exit $status"""
 
 
-class SlurmMemberLauncher(SlurmLauncher):
-    """The keys of config/launcher/slurm.yaml; `params` are those of submitit."""
+@dataclass
+class SlurmSettings:
+    """config/launcher/slurm.yaml, explained there; other keys go to submitit as they are."""
 
-    def __init__(
-        self,
-        *,
-        dry_run: bool,
-        wait: bool,
-        report: bool,
-        runs_per_job: int,
-        max_requeues: int,
-        container: str | None,
-        scratch: str | None,
-        setup: list[str],
-        n_jobs: int,
-        **params: Any,
-    ) -> None:
-        super().__init__(setup=setup, **params)
-        self.dry_run, self.wait, self.report = dry_run, wait, report
-        self.runs_per_job, self.max_requeues = runs_per_job, max_requeues
-        self.container, self.scratch = container, scratch
-        self.n_jobs = n_jobs
+    dry_run: bool
+    wait: bool
+    report: bool
+    timeout_min: int
+    cpus_per_task: int
+    mem_gb: int | None
+    nodes: int
+    tasks_per_node: int
+    runs_per_job: int
+    n_jobs: int
+    max_requeues: int
+    signal_delay_s: int
+    additional_parameters: dict[str, Any]
+    setup: list[str]
+    container: str | None
+    scratch: str | None
+
+
+class SlurmMemberLauncher(SlurmLauncher):
+    """The keys of `SlurmSettings`, and those of submitit."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        own = {field.name for field in fields(SlurmSettings)}
+        self._given = {key: value for key, value in self.params.items() if key in own}
+        self.dry_run = self.params["dry_run"]
 
     def setup(self, **given: Any) -> None:
-        """ValueError where a key holds what submitit would stumble over."""
+        """ValueError where a key holds what submitit or Slurm would stumble over."""
         super().setup(**given)
-        for key, value in (self.params | {"runs_per_job": self.runs_per_job, "n_jobs": self.n_jobs}).items():
-            if key in WHOLE and value is not None and (not isinstance(value, int) or value < 1):
-                raise ValueError(f"hydra.launcher.{key}: must be a whole number of at least 1, not {value}")
-        if self.runs_per_job > 1 and self._tasks() > 1:
+        try:
+            self.settings = settings = typed(SlurmSettings, self._given)
+        except ValueError as error:
+            raise ValueError(f"hydra.launcher.{error}") from error
+        for key, value in asdict(settings).items():
+            least = 0 if key in ("max_requeues", "signal_delay_s") else 1
+            if type(value) is int and value < least:  # and no bool
+                raise ValueError(f"hydra.launcher.{key}: must be at least {least}, not {value}")
+        gpus = self.params.get("gpus_per_node")
+        if gpus is not None and not re.fullmatch(r"([\w.-]+:)?\d+", str(gpus)):
+            raise ValueError(
+                f"hydra.launcher.gpus_per_node: must be a number, or a type and a number: a100:1, not {gpus}"
+            )
+        if settings.runs_per_job > 1 and self._tasks() > 1:
             raise ValueError("hydra.launcher.runs_per_job: one run on several tasks has its job for itself; use 1")
 
     def check_members(self, members: Sequence["Member"]) -> None:
         """Notes which are in the queue already. ValueError, before anything is written, where data is missing or where
         the cluster would refuse such jobs. With `dry_run` says what they would take."""
-        in_queue = jobs_in_queue() or {}
+        in_queue = jobs_in_queue()
+        if in_queue is None and any(member.job for member in members):
+            raise ValueError("hydra/launcher: squeue does not answer, and has jobs of this sweep; try again later")
+        in_queue = in_queue or {}
         for member in members:
-            if member.job in in_queue:
+            if member.job and member.job in in_queue:
                 member.status, member.reason = "submitted", f"job {member.job} is {in_queue[member.job].lower()}"
         if queued := sum(member.status == "submitted" for member in members):
             print(f"{queued} of them are in Slurm's queue already", flush=True)
@@ -100,22 +123,25 @@ class SlurmMemberLauncher(SlurmLauncher):
         """Submits those that are not in the queue; with `wait`, notes in each how it ended."""
         if groups := self._groups(members):
             self._submit(groups)
-        if self.wait:
+        if self.settings.wait:
             self._wait([member for member in members if member.status == "submitted"], interruption)
 
     def _groups(self, members: Sequence["Member"]) -> list[list["Member"]]:
         """Those that share a job."""
         waiting = [member for member in members if member.status == "waiting"]
-        return [waiting[n : n + self.runs_per_job] for n in range(0, len(waiting), self.runs_per_job)]
+        return [waiting[n : n + self.settings.runs_per_job] for n in range(0, len(waiting), self.settings.runs_per_job)]
 
     def _submit(self, groups: list[list["Member"]]) -> None:
         assert self.hydra_context is not None
         settings = [member.settings for group in groups for member in group if member.settings]
         submitted_as = freeze(Path(settings[0].system.runs_dir))
-        folder = Path(settings[0].system.runs_dir, settings[0].study, ".slurm").absolute()
+        folder = Path(settings[0].system.runs_dir, ".slurm").absolute()
         context = pickle.dumps((self.task_function, self.hydra_context, Singleton.get_state()["instances"]))
         bare = [[replace(member, settings=None, folder=None) for member in group] for group in groups]
-        jobs = [MemberJob(group, context, self._gpus(), self.scratch, self.max_requeues) for group in bare]
+        jobs = [
+            slurm_job.MemberJob(group, context, self._gpus(), self.settings.scratch, self.settings.max_requeues)
+            for group in bare
+        ]
         submitted = _submitted(self._executor(folder, submitted_as), jobs)
         array = submitted[0].partition("_")[0]
         for group, job in zip(groups, submitted, strict=True):
@@ -125,20 +151,23 @@ class SlurmMemberLauncher(SlurmLauncher):
         print(f"submitted: job {array}, {self._array(len(groups))}")
         for study in studies:
             print(f"  watch:   python runs/status.py study={shlex.quote(study)} watch=true")
-        print(f"  logs:    {os.path.relpath(folder)}/{array}*_log.out, and train.log in each run's folder")
+        print(f"  logs:    {os.path.relpath(folder)}/{array}_*_log.out, and train.log in each run's folder")
         print(f"  cancel:  scancel {array}", flush=True)
-        if self.report:
-            self._submit_report(studies, array, folder, submitted_as)
+        if self.settings.report:
+            self._submit_report(studies, settings[0].system.runs_dir, array, submitted_as)
 
-    def _submit_report(self, studies: list[str], array: str, folder: Path, submitted_as: Path) -> None:
+    def _submit_report(self, studies: list[str], runs_dir: str, array: str, submitted_as: Path) -> None:
         """A job that begins when those of the array have ended, however they did."""
         assert self.hydra_context is not None
         loader = self.hydra_context.config_loader
         reports = [loader.load_configuration("report", [f"study={study}"], RunMode.RUN) for study in studies]
         values = [{str(key): config[key] for key in config if key not in ("hydra", "system")} for config in reports]
+        values = [config | {"runs_dir": runs_dir} for config in values]  # which the sweep may have been told
         smaller = {"cpus_per_task": 1, "nodes": 1, "tasks_per_node": 1, "gpus_per_node": None, "name": "report"}
-        executor = self._executor(folder, submitted_as, **smaller, dependency=f"afterany:{array}")
-        print(f"  report:  job {_submitted(executor, [ReportJob(values)])[0]}, after them", flush=True)
+        executor = self._executor(
+            Path(runs_dir, ".slurm").absolute(), submitted_as, **smaller, dependency=f"afterany:{array}"
+        )
+        print(f"  report:  job {_submitted(executor, [slurm_job.ReportJob(values)])[0]}, after them", flush=True)
 
     def _executor(self, folder: Path, submitted_as: Path | None, **changed: Any) -> Any:
         """What submits jobs whose logs and pickles go into `folder`."""
@@ -155,20 +184,24 @@ class SlurmMemberLauncher(SlurmLauncher):
         params["srun_args"] = ["--wait=300"]  # when one task has ended, the others end soon, or hang
         params["additional_parameters"] = {"requeue": True, **self.params["additional_parameters"]}
         params |= changed
-        params.pop("submitit_folder", None)
+        params = {key: value for key, value in params.items() if key not in OURS}
         executor = submitit.SlurmExecutor(folder, python=self._python(folder))
         try:
             given = {key: value for key, value in params.items() if value is not None}
             executor.update_parameters(**executor._convert_parameters(given))
         except (ValueError, TypeError, AssertionError) as error:
-            raise ValueError(f"hydra.launcher: {' '.join(str(error).split())}") from error
+            raise ValueError(f"hydra.launcher: {str(error).splitlines()[0]}; see sbatch's manual") from error
         return executor
 
     def _python(self, folder: Path) -> str:
-        if not self.container:
+        if not self.settings.container:
             return shlex.quote(sys.executable)
         assert self.config is not None
-        image = self.container if "://" in self.container else str(Path(self.container).absolute())
+        image = (
+            self.settings.container
+            if "://" in self.settings.container
+            else str(Path(self.settings.container).absolute())
+        )
         system = self.config.system
         bound = {str(path.absolute()) for path in (Path(), folder, Path(system.runs_dir), Path(system.datasets_dir))}
         gpus = " --nv" if self._gpus() else ""
@@ -179,9 +212,13 @@ class SlurmMemberLauncher(SlurmLauncher):
         for command in ("sbatch", "scontrol", "srun"):
             if not shutil.which(command):
                 raise ValueError(f"hydra/launcher: {command} was not found; submit from a login node of the cluster")
-        if self.container and "://" not in self.container and not Path(self.container).exists():
+        if (
+            self.settings.container
+            and "://" not in self.settings.container
+            and not Path(self.settings.container).exists()
+        ):
             raise ValueError(
-                f"hydra.launcher.container: {self.container} is not there; apptainer build makes it from "
+                f"hydra.launcher.container: {self.settings.container} is not there; apptainer build makes it from "
                 "env_setup/apptainer.def"
             )
         limits = subprocess.run(["scontrol", "show", "config"], capture_output=True, text=True)
@@ -191,7 +228,7 @@ class SlurmMemberLauncher(SlurmLauncher):
         if jobs > longest:
             raise ValueError(
                 f"hydra.launcher.runs_per_job: the array has {jobs} jobs and may have {longest} on this cluster; put "
-                f"{math.ceil(jobs * self.runs_per_job / longest)} runs into a job, or split the sweep"
+                f"{math.ceil(jobs * self.settings.runs_per_job / longest)} runs into a job, or split the sweep"
             )
         executor = self._executor(Path.cwd(), None)
         script = executor._make_submission_file_text(executor._submitit_command_str, "test")
@@ -206,16 +243,16 @@ class SlurmMemberLauncher(SlurmLauncher):
         print(f"would submit: {self._array(len(groups))}")
         shown = {key: value for key, value in self.params.items() if value not in (None, [], {}) and key not in UNSAID}
         print("  each job: " + ", ".join(f"{key}={value}" for key, value in shown.items()))
-        took = [_past_seconds(member) for group in groups for member in group]
-        known = [seconds for seconds, _ in took if seconds is not None]
+        took = [_past_runs(member) for group in groups for member in group]
+        known = [sum(seconds.values()) / len(seconds) for seconds in took if seconds]
         if not known:
             print("  expected: nothing is known yet; no run of these models and data has finished in this study")
             return
-        hours = sum(known) / len(known) * len(took) / self.runs_per_job / 3600
-        gpus = self._gpus() * self.params["nodes"]
-        cores = self.params["cpus_per_task"] * self._tasks()
+        hours = sum(known) / len(known) * len(took) / self.settings.runs_per_job / 3600
+        gpus = self._gpus() * self.settings.nodes
+        cores = self.settings.cpus_per_task * self._tasks()
         hours_of = f"{hours * gpus:.2g} GPU-hours" if gpus else f"{hours * cores:.2g} CPU-hours"
-        print(f"  expected: about {hours_of}, from {sum(n for _, n in took)} runs that have finished")
+        print(f"  expected: about {hours_of}, from {len(set().union(*took))} runs that have finished")
 
     def _wait(self, members: list["Member"], interruption: Interruption) -> None:
         """Until their jobs have left the queue."""
@@ -236,11 +273,13 @@ class SlurmMemberLauncher(SlurmLauncher):
             print(f"the jobs go on; to end them: scancel {' '.join(arrays)}", flush=True)
 
     def _array(self, jobs: int) -> str:
-        runs = f" of up to {self.runs_per_job} runs" if self.runs_per_job > 1 else ""
-        return f"an array of {jobs} jobs{runs}, at most {self.n_jobs} at a time" if jobs > 1 else f"one job{runs}"
+        runs = f" of up to {self.settings.runs_per_job} runs" if self.settings.runs_per_job > 1 else ""
+        return (
+            f"an array of {jobs} jobs{runs}, at most {self.settings.n_jobs} at a time" if jobs > 1 else f"one job{runs}"
+        )
 
     def _tasks(self) -> int:
-        return self.params["nodes"] * self.params["tasks_per_node"]
+        return self.settings.nodes * self.settings.tasks_per_node
 
     def _gpus(self) -> int:
         """On each node."""
@@ -272,17 +311,16 @@ def _has_ended(member: "Member", times_missed: int) -> bool:
     elif times_missed > 1:
         ended = state.get("status") in ("failed", "diverged", "interrupted")
         member.status = state["status"] if ended else "failed"
-        member.reason = state.get("reason") if ended else last_words(member.folder.path.parent, str(member.job))
+        member.reason = state.get("reason") if ended else last_words(member.folder.path.parents[1], str(member.job))
     return member.status != "submitted"
 
 
-def _past_seconds(member: "Member") -> tuple[float | None, int]:
-    """The mean time of finished runs of the same model and data in its study, and their number."""
+def _past_runs(member: "Member") -> dict[Path, float]:
+    """The seconds that each finished run of the same model and data in its study took."""
     assert member.folder
     kind = member.folder.path.name.rpartition("-s")[0]
-    results = [read_json(path) for path in member.folder.path.parent.glob(f"{kind}-s*/run.json")]
-    times = [result["cost"]["wall_s"] for result in results if result]
-    return (sum(times) / len(times), len(times)) if times else (None, 0)
+    results = {path: read_json(path) for path in member.folder.path.parent.glob(f"{kind}-s*/run.json")}
+    return {path: result["cost"]["wall_s"] for path, result in results.items() if result}
 
 
 def _last_line(text: str) -> str:

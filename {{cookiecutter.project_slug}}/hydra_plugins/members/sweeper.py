@@ -227,8 +227,9 @@ def _say_what_there_is(members: list[Member]) -> list[Member]:
 def _say_what_would_be_done(members: list[Member]) -> None:
     for member in members:
         before = member.folder.read_state() if member.folder else {}
+        ended = "begun" if before.get("status") == "running" else before.get("status")  # or killed since
         done = member.status if member.status in ("finished", "refused") else "to do"
-        how = member.reason or (f"{before['status']} before, at step {before.get('step', 0)}" if before else "")
+        how = member.reason or (f"{ended} before, at step {before.get('step', 0)}" if before else "")
         print(f"  {done:8}  {member.name}" + (f"  ({how})" if how and done != "finished" else ""))
 
 

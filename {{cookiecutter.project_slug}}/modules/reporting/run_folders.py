@@ -231,16 +231,18 @@ def _mark_duplicates(runs: list[Run]) -> None:
 def _mark_queued(folder: Path, runs: list[Run]) -> None:
     """What waits for Slurm to start it, or to start it again; and what it started in vain."""
     jobs = planned_jobs(folder)
-    waiting = [run for run in runs if run.status in ("missing", "interrupted", "dead") and run.name in jobs]
+    may_wait = ("missing", "interrupted", "dead", "failed", "diverged")
+    waiting = [run for run in runs if run.status in may_wait and not run.record and run.name in jobs]
     in_queue = jobs_in_queue() if waiting else None
     if in_queue is None:
         return
     for run in waiting:
         job = jobs[run.name]
-        if job in in_queue:
+        failed_before = run.status in ("failed", "diverged")  # or just now, while others in its job go on
+        if in_queue.get(job) == "PENDING" or (job in in_queue and not failed_before):
             run.status, run.reason = "queued", f"job {job} is {in_queue[job].lower()}"
         elif run.status == "missing":
-            run.status, run.reason = "failed", one_line(last_words(folder, job))
+            run.status, run.reason = "failed", one_line(last_words(folder.parent, job))
 
 
 def _planned_without_folder(folder: Path, present: set[str], warnings: list[str]) -> Iterator[Run]:

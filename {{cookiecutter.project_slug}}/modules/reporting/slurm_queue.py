@@ -19,9 +19,9 @@ def planned_jobs(study: Path) -> dict[str, str]:
     return jobs
 
 
-def last_words(study: Path, job: str) -> str:
+def last_words(runs_dir: Path, job: str) -> str:
     """Why a job ended, from its log: the last error of ours, else its last line; and where that log is."""
-    log = study / ".slurm" / f"{job}_0_log.out"
+    log = runs_dir / ".slurm" / f"{job}_0_log.out"
     try:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
