@@ -48,38 +48,43 @@ FOUR = ("hydra.launcher.nodes=2", "hydra.launcher.tasks_per_node=2")
 # One node for jobs that are preempted, one for those that it dies under.
 ELSEWHERE = f"hydra.launcher.exclude='{CPU2},{GPU2}'"
 PREEMPTED, DYING = CPU2, GPU2
+ANYWHERE = "hydra.launcher.exclude=null"
 AT_EVENT = Path(__file__).parent / "at_event"
 
 
 class Place:
     """What all the jobs share: the project, the cluster, and runs that nothing has happened to."""
 
-    def __init__(self, project: SlurmProject, folder: Path) -> None:
+    def __init__(self, project: SlurmProject, folder: Path, threads: ThreadPoolExecutor) -> None:
         self.project, self.cluster = project, project.cluster
-        self.login_node, self.all_ready = Lock(), Barrier(3, self._take_the_node, timeout=120)
+        self.login_node, self.all_ready = Lock(), Barrier(3, self._take_the_node, timeout=200)
         self.node_is_back = Event()
-        self._folder, self._comparing = folder, Lock()
-        self._undisturbed: dict[tuple[str, ...], Path] = {}
+        self._folder, self._threads, self._asking = folder, threads, Lock()
+        self._undisturbed: dict[tuple[str, ...], Future[Path]] = {}
 
     def folder(self, name: str) -> Path:
         (self._folder / name).mkdir()
         return self._folder / name
 
-    def undisturbed(self, *words: str, launcher: tuple[str, ...] = ()) -> Path:
-        """Made without Slurm, or by one undisturbed job; not to be changed."""
-        with self._comparing:
-            if (*launcher, *words) not in self._undisturbed:
-                runs_dir = self.folder(f"undisturbed{len(list(self._folder.iterdir()))}")
-                if launcher:
-                    with self.login_node:
-                        job = self.project.submit(runs_dir, *words, *launcher, *SMALL_JOB, ELSEWHERE)
-                    assert self.cluster.wait_ended(job, 120) == {job: "COMPLETED"}
-                else:
-                    with self.login_node:
-                        ended = self.project.sweep(runs_dir, *words)
-                    assert ended.status == 0, ended
-                (self._undisturbed[(*launcher, *words)],) = runs(runs_dir).values()
-            return self._undisturbed[(*launcher, *words)]
+    def undisturbed(self, *words: str) -> Path:
+        """Made without Slurm, or by one job if `words` ask for several tasks; not to be changed."""
+        with self._asking:
+            if words not in self._undisturbed:
+                runs_dir = self.folder(f"undisturbed{len(self._undisturbed)}")
+                self._undisturbed[words] = self._threads.submit(self._leave_alone, runs_dir, *words)
+        return self._undisturbed[words].result()
+
+    def _leave_alone(self, runs_dir: Path, *words: str) -> Path:
+        with self.login_node:
+            if FOUR[0] in words:
+                job = self.project.submit(runs_dir, *words, *SMALL_JOB)
+            else:
+                ended = self.project.sweep(runs_dir, *words)
+                assert ended.status == 0, ended
+        if FOUR[0] in words:
+            assert self.cluster.wait_ended(job, 150) == {job: "COMPLETED"}
+        (folder,) = runs(runs_dir).values()
+        return folder
 
     def _take_the_node(self) -> None:
         """From all jobs there whose partition has a lower priority."""
@@ -159,13 +164,14 @@ def saved_at(folder: Path) -> list[int]:
 
 
 def processes_of(job: str) -> dict[int, int]:
-    """The processes of the tasks of a job in Slurm, by their ranks."""
+    """Of the tasks of a job that runs, by their ranks."""
     found = {}
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             entries = (folder / "environ").read_bytes().decode(errors="replace").split("\0")
             variables = dict(entry.split("=", 1) for entry in entries if "=" in entry)
-            if variables.get("SLURM_JOB_ID") == job and b"submitit.core" in (folder / "cmdline").read_bytes():
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+            if variables.get("SLURM_JOB_ID") == job and b"submitit.core._submit" in words and words[0] != b"srun":
                 found[int(variables["SLURM_PROCID"])] = int(folder.name)
     return found
 
@@ -208,7 +214,7 @@ def time_is_over_for_two_runs(place: Place) -> None:
     """F7 with two runs in a job, of which one has finished: the other one goes on."""
     others = (word for word in LONG if word not in STEPS)
     job = Job(place, "two_runs", *others, *STEPS[1:], "training.steps=120,5", "hydra.launcher.runs_per_job=2")
-    (finished,) = job.cluster.wait(lambda: [path.parent for path in job.runs_dir.glob("default/*/run.json")])
+    (finished,) = job.cluster.wait(lambda: [path.parent for path in job.runs_dir.glob("default/*/run.json")], 120)
     before = files(finished)
     job.wait_until_it_trains()
     job.end_its_time()
@@ -254,7 +260,7 @@ def preempted_with_grace(place: Place) -> None:
 
 
 def preempted_without_grace(place: Place) -> None:
-    """F8 preempted and killed at once: requeued, and on from the last checkpoint."""
+    """F8 preempted without grace, killed KillWait seconds later: requeued, and on from the last checkpoint."""
     job = Job(place, "abrupt", *LONG, EVERY_STEP, "hydra.launcher.partition=abrupt", where=only_on(PREEMPTED))
     job.wait_until_it_trains()
     place.all_ready.wait()
@@ -302,7 +308,7 @@ def its_node_dies(place: Place) -> None:
 def requeued_by_hand(place: Place) -> None:
     """F8 `scontrol requeue`, twice."""
     assert place.node_is_back.wait(150)
-    job = Job(place, "by_hand", *LONG, where=only_on(DYING))
+    job = Job(place, "by_hand", *LONG, where=ANYWHERE)
     for launch in (1, 2):
         job.wait_until_it_trains(launch)
         job.cluster.command("scontrol", "requeue", job.id)
@@ -317,7 +323,7 @@ def requeued_by_hand(place: Place) -> None:
 def cancelled(place: Place) -> None:
     """F9 `scancel` of one of two: the same command submits only that one, which goes on."""
     assert place.node_is_back.wait(150)
-    job = Job(place, "cancelled", *LONG, "seed=0,1", where=only_on(DYING))
+    job = Job(place, "cancelled", *LONG, "seed=0,1", where=ANYWHERE)
     array = job.id
     job.cluster.wait(lambda: len(trained := steps_of_launches(job.runs_dir)) == 2 and min(trained) > 2)
     job.cluster.command("scancel", f"{array}_0")
@@ -355,7 +361,7 @@ def cancelled_while_it_saves(place: Place) -> None:
 def requeued_when_finished(place: Place) -> None:
     """F10 requeue of a job whose run had finished: skipped, and nothing in its folder is touched."""
     assert place.node_is_back.wait(150)
-    job = Job(place, "finished", *LONG, where=only_on(DYING))
+    job = Job(place, "finished", *LONG, where=ANYWHERE)
     job.goes_on_undisturbed()
     before = files(job.folder)
     job.cluster.command("scontrol", "requeue", job.id)
@@ -370,7 +376,8 @@ def four_processes_train_as_one(place: Place) -> None:
     size, but for the order in which numbers are added."""
     words = (*TINY, "training.evaluation_batch_size=8")
     alone = place.undisturbed(*words, "training.batch_size=16")
-    together = place.undisturbed(*words, "training.batch_size=4", launcher=FOUR)
+    assert place.node_is_back.wait(150)
+    together = place.undisturbed(*words, "training.batch_size=4", *FOUR)
     assert [launch["processes"] for launch in result(together)["launches"]] == [4]
     assert {path.name for path in together.iterdir()} == {path.name for path in alone.iterdir()}
     for name in ("train/loss", "train/accuracy", "validation/loss", "validation/accuracy"):
@@ -390,12 +397,13 @@ def time_is_over_for_four_processes(place: Place) -> None:
     assert job.requeues == 1
     assert resumed_at(job.folder) == saved_at(job.folder)
     assert not list(job.folder.glob("train-rank*"))
-    assert differences(job.folder, place.undisturbed(*LONG, launcher=FOUR)) == []
+    assert differences(job.folder, place.undisturbed(*LONG, *FOUR)) == []
 
 
 def one_of_four_processes_is_killed(place: Place) -> None:
     """The job fails within a minute, no process stays behind, and the same command goes on."""
-    job = Job(place, "killed", *LONG, EVERY_STEP, *FOUR)
+    assert place.node_is_back.wait(150)
+    job = Job(place, "killed", *LONG, EVERY_STEP, *FOUR, where=ANYWHERE)
     job.wait_until_it_trains()
     processes = processes_of(job.id)
     assert sorted(processes) == [0, 1, 2, 3]
@@ -406,7 +414,7 @@ def one_of_four_processes_is_killed(place: Place) -> None:
     job.submit()
     job.goes_on_undisturbed()
     assert len(resumed_at(job.folder)) == 1
-    assert differences(job.folder, place.undisturbed(*LONG, launcher=FOUR)) == []
+    assert differences(job.folder, place.undisturbed(*LONG, *FOUR)) == []
 
 
 def held_at(place: Place, name: str, *event: str) -> tuple[Path, str]:
@@ -468,8 +476,8 @@ def table(slurm_project: SlurmProject, tmp_path_factory: pytest.TempPathFactory)
     (root / "modules" / "models" / "slow.py").write_text(SLOW)
     model = (root / "config" / "model" / "net_bn.yaml").read_text().replace("networks.ConvNet", "slow.Slow")
     (root / "config" / "model" / "slow.yaml").write_text(model.replace("name: net_bn", "name: slow"))
-    place = Place(slurm_project, tmp_path_factory.mktemp("table"))
-    with ThreadPoolExecutor(len(TABLE)) as threads:
+    with ThreadPoolExecutor(2 * len(TABLE)) as threads:
+        place = Place(slurm_project, tmp_path_factory.mktemp("table"), threads)
         yield {row: threads.submit(happens, place) for row, happens in TABLE.items()}
 
 

@@ -21,6 +21,7 @@ from hydra.core.override_parser.types import Override, RangeSweep
 from omegaconf import DictConfig
 
 from hydra_plugins.members.compose import Composer
+from modules.reporting.liveness import sign_of_death
 from modules.reporting.slurm_queue import planned_jobs
 from modules.utils.config import TrainConfig, typed
 from modules.utils.identity import run_path
@@ -227,9 +228,14 @@ def _say_what_there_is(members: list[Member]) -> list[Member]:
 def _say_what_would_be_done(members: list[Member]) -> None:
     for member in members:
         before = member.folder.read_state() if member.folder else {}
-        ended = "begun" if before.get("status") == "running" else before.get("status")  # or killed since
+        if (
+            member.folder
+            and before.get("status") == "running"
+            and sign_of_death(f"{member.folder.path}/state.json", before)
+        ):
+            before["status"] = "dead"
         done = member.status if member.status in ("finished", "refused") else "to do"
-        how = member.reason or (f"{ended} before, at step {before.get('step', 0)}" if before else "")
+        how = member.reason or (f"{before['status']} before, at step {before.get('step', 0)}" if before else "")
         print(f"  {done:8}  {member.name}" + (f"  ({how})" if how and done != "finished" else ""))
 
 
