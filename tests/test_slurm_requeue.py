@@ -75,14 +75,14 @@ class Place:
         return self._undisturbed[words].result()
 
     def _leave_alone(self, runs_dir: Path, *words: str) -> Path:
-        with self.login_node:
-            if FOUR[0] in words:
-                job = self.project.submit(runs_dir, *words, *SMALL_JOB)
-            else:
-                ended = self.project.sweep(runs_dir, *words)
-                assert ended.status == 0, ended
         if FOUR[0] in words:
+            with self.login_node:
+                job = self.project.submit(runs_dir, *words, *SMALL_JOB)
             assert self.cluster.wait_ended(job, 150) == {job: "COMPLETED"}
+        else:
+            with self.login_node:
+                ended = self.project.sweep(runs_dir, *words)
+            assert ended.status == 0, ended
         (folder,) = runs(runs_dir).values()
         return folder
 

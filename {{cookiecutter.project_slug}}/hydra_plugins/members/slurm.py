@@ -40,8 +40,10 @@ POLL_S = 2.0
 OURS = ("dry_run", "wait", "report", "runs_per_job", "n_jobs", "max_requeues", "container", "scratch")
 UNSAID = (*OURS, "setup", "name", "stderr_to_stdout", "array_parallelism", "signal_delay_s")
 # What the jobs' script does after srun; in it, because a container has no scontrol. The status is that of the runs. The
-# job is named as a part of its array: the plain number of an array's last job stands for all of them.
+# job is named as a part of its array: the plain number of an array's last job stands for all of them. 143 is a SIGTERM
+# that met a Python that was only starting: a job that ends before Slurm ends it is not queued again.
 REQUEUE = """status=$?
+[ $status = 143 ] && sleep 600
 job=${{SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}}${{SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}}
 if rm {folder}/$SLURM_JOB_ID.requeue 2> /dev/null; then scontrol requeue $job && sleep 600; fi
 exit $status"""

@@ -122,7 +122,7 @@ def naming_the_other() -> Iterator[None]:
     except RuntimeError as error:
         if not _together() or "onnection" not in str(error):
             raise
-        raise ValueError("torchrun: another process of this run ended; its own message says why") from error
+        raise ValueError("distributed: another process of this run ended; its own message says why") from error
 
 
 def _together() -> bool:
