@@ -146,7 +146,7 @@ def _hear_a_signal(folder: Path) -> None:
         interruption = Interruption()
         system = config_of().system
         recorder = Recorder(RunFolder(folder), logging.getLogger("test"), "an id", system, interruption)
-        recorder.begin(200_000, 1)
+        recorder.begin(200_000, 1, 0)
         time.sleep(0.05)
         recorder.due(100_001)
         interruption.received = 15

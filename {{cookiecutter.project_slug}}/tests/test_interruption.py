@@ -124,6 +124,22 @@ def test_writing_takes_a_small_share_of_the_time_but_never_more_work_is_lost_tha
     assert seconds_between_saves(written_s, longest_s) == between_s
 
 
+def test_the_first_checkpoint_of_a_large_network_waits_until_it_costs_little(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Interruption() as interruption:
+        recorder = _recorder(tmp_path, interruption)
+        recorder.begin(10, 1, bytes_to_save=400_000_000)
+        began = time.monotonic()
+        saves = []
+        for later_s in (150, 250):
+            monkeypatch.setattr(time, "monotonic", lambda later_s=later_s: began + later_s)
+            saves.append(recorder.due(1).save)
+        monkeypatch.undo()
+        recorder.close()
+    assert saves == [False, True]
+
+
 # ---- divergence
 
 

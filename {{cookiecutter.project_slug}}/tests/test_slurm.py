@@ -180,7 +180,9 @@ def test_without_slurm_nobody_is_in_the_queue(tools: Path) -> None:
 
 
 @posix
-@pytest.mark.parametrize(("script", "jobs"), [("exit 1", None), ("echo '12_3|PENDING'", {"12_3": "PENDING"})])
+@pytest.mark.parametrize(
+    ("script", "jobs"), [("exit 1", None), ("echo '12_3|PENDING|Priority'", {"12_3": "pending (Priority)"})]
+)
 def test_the_queue(script: str, jobs: dict[str, str] | None, tools: Path) -> None:
     pretend(tools, "squeue", script)
     assert jobs_in_queue() == jobs
@@ -196,10 +198,10 @@ def test_status_knows_what_waits_and_what_ended_without_a_run_folder(tmp_path: P
     add_plan(study, {"name": stopped.name, "job": "13"}, {"name": again.name, "job": "14"})
     (tmp_path / ".slurm").mkdir()
     (tmp_path / ".slurm" / "12_1_0_log.out").write_text("submitit INFO\nmodule: command not found\nsrun: error: x\n")
-    pretend(tools, "squeue", "echo '12_0|PENDING'; echo '13|RUNNING'; echo '14|PENDING'")
+    pretend(tools, "squeue", "echo '12_0|PENDING|Priority'; echo '13|RUNNING|None'; echo '14|PENDING|None'")
     said = {run.name: (run.status, run.reason) for run in read_study(study).runs}
     assert said == {
-        names[0]: ("queued", "job 12_0 is pending"),
+        names[0]: ("queued", "job 12_0 is pending (Priority)"),
         names[1]: ("failed", f"job 12_1: module: command not found; see {tmp_path / '.slurm' / '12_1_0_log.out'}"),
         names[2]: ("failed", "job 12_2 ended, and left no log"),
         stopped.name: ("queued", "job 13 is running"),

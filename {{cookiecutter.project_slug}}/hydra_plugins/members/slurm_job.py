@@ -135,7 +135,7 @@ def _staged(scratch: str, settings: TrainConfig) -> str:
         )
     if name is None:  # data that is made, not read
         return settings.system.datasets_dir
-    staged = Path(root, f"datasets-{data_version(settings)}")
+    staged = Path(root, f"datasets-{os.getuid()}-{data_version(settings)}")
     with FileLock(f"{staged}-{name}.lock"):
         if not (staged / name).exists():
             shutil.copytree(Path(settings.system.datasets_dir, name), staged / f".{name}.part", dirs_exist_ok=True)

@@ -239,8 +239,8 @@ def _mark_queued(folder: Path, runs: list[Run]) -> None:
     for run in waiting:
         job = jobs[run.name]
         failed_before = run.status in ("failed", "diverged")  # or just now, while others in its job go on
-        if in_queue.get(job) == "PENDING" or (job in in_queue and not failed_before):
-            run.status, run.reason = "queued", f"job {job} is {in_queue[job].lower()}"
+        if in_queue.get(job, "").startswith("pending") or (job in in_queue and not failed_before):
+            run.status, run.reason = "queued", f"job {job} is {in_queue[job]}"
         elif run.status == "missing":
             run.status, run.reason = "failed", one_line(last_words(folder.parent, job))
 

@@ -32,14 +32,18 @@ def last_words(runs_dir: Path, job: str) -> str:
 
 
 def jobs_in_queue() -> dict[str, str] | None:
-    """This user's jobs that have not ended, {"12_3": "PENDING"}; None where Slurm does not answer."""
+    """This user's jobs that have not ended, {"12_3": "pending (Priority)"}; None where Slurm does not answer."""
     if not shutil.which("squeue"):
         return None
-    words = ["squeue", "--noheader", "--array", f"--user={os.getuid()}", "--format=%i|%T"]
+    words = ["squeue", "--noheader", "--array", f"--user={os.getuid()}", "--format=%i|%T|%r"]
     try:
         answer = subprocess.run(words, capture_output=True, text=True, timeout=30)
     except (OSError, subprocess.TimeoutExpired):
         return None
     if answer.returncode != 0:
         return None
-    return dict(line.strip().split("|", 1) for line in answer.stdout.splitlines() if "|" in line)
+    jobs = {}
+    for line in answer.stdout.splitlines():
+        job, state, reason = line.strip().split("|", 2)
+        jobs[job] = state.lower() + ("" if reason == "None" else f" ({reason})")
+    return jobs

@@ -25,6 +25,7 @@ from modules.utils.run_folder import RunFolder
 REPORT_S = 20.0  # a slow run speaks at least this often, whatever system.log_every_steps
 SHARE = 0.01  # of the time may go into writing checkpoints, as long as system.checkpoint_minutes is kept
 LEAST_S = 10.0  # between two checkpoints, unless system.checkpoint_minutes is less
+BYTES_PER_S = 200e6  # written to a disk, before it was measured
 AGREE_S = 1.0  # several processes ask each other what is due about this often
 
 T = TypeVar("T")
@@ -54,10 +55,10 @@ class Recorder:
         self._started = self._saved = self._reported = self._agreed = time.monotonic()
         self._agreed_step = self._agree_at = 0
         self._longest_s = 60 * system.checkpoint_minutes
-        self._between_saves_s = seconds_between_saves(0.0, self._longest_s)
 
-    def begin(self, total_steps: int, examples_per_step: int) -> dict[str, Any] | None:
-        """Opens the files; returns the state to go on from, or None for a new run. ValueError: see checkpoint.py."""
+    def begin(self, total_steps: int, examples_per_step: int, bytes_to_save: int) -> dict[str, Any] | None:
+        """Opens the files; returns the state to go on from, or None for a new run. ValueError: see checkpoint.py.
+        `bytes_to_save`, roughly, put off the first checkpoint until it costs little; later ones are timed."""
         self.folder.checkpoints.mkdir(exist_ok=True)
         found = first(self._find_checkpoint)
         saved = load_checkpoint(self.folder.checkpoints / "last.pt", self._run_id) if found else None
@@ -70,6 +71,7 @@ class Recorder:
                 )
             self._earlier = saved["costs"]
             self._agreed_step = self._agree_at = saved["step"]
+        self._between_saves_s = seconds_between_saves(bytes_to_save / BYTES_PER_S, self._longest_s)
         self._agreed = self._saved = time.monotonic()
         self.progress = Progress(self.log, total_steps, examples_per_step)
         self._tracker = None

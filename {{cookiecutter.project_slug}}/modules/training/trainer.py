@@ -102,7 +102,8 @@ class Trainer(ABC):
     def train(self, recorder: Recorder) -> None:
         """Trains to the end of the budget, or goes on from where `recorder` left off."""
         examples_per_step = self.config.batch_size * self.config.accumulation * world_size()
-        saved = recorder.begin(self.total_steps, examples_per_step)
+        weights = sum(p.numel() * p.element_size() for p in self._parameters)
+        saved = recorder.begin(self.total_steps, examples_per_step, 4 * weights)  # with AdamW's averages, and best.pt
         try:
             if saved:
                 self._load(saved)
