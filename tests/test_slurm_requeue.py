@@ -131,7 +131,7 @@ class Job:
 
     def wait_until_it_trains(self, launch: int = 1) -> None:
         """Until what has not finished has made some steps in this launch, counted from 1."""
-        self.cluster.wait(lambda: max(steps_of_launches(self.runs_dir)[launch - 1 :], default=0) > 2, 120)
+        self.cluster.wait(lambda: max(steps_of_launches(self.runs_dir)[launch - 1 :], default=0) > 2, 240)
 
     def end_its_time(self) -> None:
         """It is told within 30 seconds, and ended 30 seconds later."""
@@ -146,7 +146,7 @@ class Job:
 
     def goes_on_undisturbed(self) -> None:
         self.let_go()
-        self.cluster.wait(lambda: list(self.runs_dir.glob("default/*/run.json")), 120)
+        self.cluster.wait(lambda: list(self.runs_dir.glob("default/*/run.json")), 240)
         self.ends_as("COMPLETED")
 
 
@@ -277,7 +277,7 @@ def preempted_while_it_starts(place: Place) -> None:
     job = Job(place, "starting", *LONG, setup, "hydra.launcher.partition=low", where=only_on(PREEMPTED))
     job.cluster.wait((fault / "held").exists)
     place.all_ready.wait()
-    job.cluster.wait(lambda: job.show["JobState"] != "RUNNING")
+    job.cluster.wait(lambda: job.requeues or job.show["JobState"] in ENDED, 120)
     assert job.requeues == 1, job.show["JobState"]
     (fault / "go").touch()
     job.goes_on_undisturbed()

@@ -157,9 +157,8 @@ class Sbatch:
             return shlex.quote(sys.executable)
         image = image if "://" in image else str(Path(image).absolute())
         seen = [Path(), self.folder, Path(self._system.runs_dir), Path(self._system.datasets_dir)]
-        binds = shlex.quote(",".join(sorted({str(path.absolute()) for path in seen}))) + (
-            f",{scratch}" if scratch else ""
-        )
+        binds = shlex.quote(",".join(sorted({str(path.absolute()) for path in seen})))
+        binds += f",{scratch}" if scratch else ""  # not quoted: a variable of the job
         gpus = " --nv" if self._settings.gpus else ""
         return f"apptainer exec{gpus} --bind {binds} {shlex.quote(image)} python"
 
