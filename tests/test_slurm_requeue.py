@@ -20,7 +20,7 @@ import pytest
 import torch
 from faults import SETTING, assert_gone
 from outcomes import differences, resumed_at, rows, state
-from slurm_cluster import CPU1, CPU2, GPU1, GPU2, GPU_TYPES
+from slurm_cluster import CPU1, CPU2, ENDED, GPU1, GPU2, GPU_TYPES
 from slurm_project import SMALL_JOB, TINY, SlurmProject, job_log, result, runs
 
 pytestmark = pytest.mark.skipif("sys.platform != 'linux'", reason="the cluster of the tests needs Linux")
