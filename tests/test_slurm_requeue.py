@@ -48,7 +48,7 @@ FOUR = ("hydra.launcher.nodes=2", "hydra.launcher.tasks_per_node=2")
 # One node for jobs that are preempted, one for those that it dies under.
 ELSEWHERE = f"hydra.launcher.exclude='{CPU2},{GPU2}'"
 PREEMPTED, DYING = CPU2, GPU2
-ANYWHERE = "hydra.launcher.exclude=null"
+OR_DYING = f"hydra.launcher.exclude='{CPU2}'"  # in main, no job may take the node from those in low
 AT_EVENT = Path(__file__).parent / "at_event"
 
 
@@ -77,8 +77,8 @@ class Place:
     def _leave_alone(self, runs_dir: Path, *words: str) -> Path:
         if FOUR[0] in words:
             with self.login_node:
-                job = self.project.submit(runs_dir, *words, *SMALL_JOB)
-            assert self.cluster.wait_ended(job, 150) == {job: "COMPLETED"}
+                job = self.project.submit(runs_dir, *words, *SMALL_JOB, OR_DYING)
+            assert self.cluster.wait_ended(job, 240) == {job: "COMPLETED"}
         else:
             with self.login_node:
                 ended = self.project.sweep(runs_dir, *words)
@@ -308,7 +308,7 @@ def its_node_dies(place: Place) -> None:
 def requeued_by_hand(place: Place) -> None:
     """F8 `scontrol requeue`, twice."""
     assert place.node_is_back.wait(150)
-    job = Job(place, "by_hand", *LONG, where=ANYWHERE)
+    job = Job(place, "by_hand", *LONG, where=OR_DYING)
     for launch in (1, 2):
         job.wait_until_it_trains(launch)
         job.cluster.command("scontrol", "requeue", job.id)
@@ -323,7 +323,7 @@ def requeued_by_hand(place: Place) -> None:
 def cancelled(place: Place) -> None:
     """F9 `scancel` of one of two: the same command submits only that one, which goes on."""
     assert place.node_is_back.wait(150)
-    job = Job(place, "cancelled", *LONG, "seed=0,1", where=ANYWHERE)
+    job = Job(place, "cancelled", *LONG, "seed=0,1", where=OR_DYING)
     array = job.id
     job.cluster.wait(lambda: len(trained := steps_of_launches(job.runs_dir)) == 2 and min(trained) > 2)
     job.cluster.command("scancel", f"{array}_0")
@@ -361,7 +361,7 @@ def cancelled_while_it_saves(place: Place) -> None:
 def requeued_when_finished(place: Place) -> None:
     """F10 requeue of a job whose run had finished: skipped, and nothing in its folder is touched."""
     assert place.node_is_back.wait(150)
-    job = Job(place, "finished", *LONG, where=ANYWHERE)
+    job = Job(place, "finished", *LONG, where=OR_DYING)
     job.goes_on_undisturbed()
     before = files(job.folder)
     job.cluster.command("scontrol", "requeue", job.id)
@@ -403,7 +403,7 @@ def time_is_over_for_four_processes(place: Place) -> None:
 def one_of_four_processes_is_killed(place: Place) -> None:
     """The job fails within a minute, no process stays behind, and the same command goes on."""
     assert place.node_is_back.wait(150)
-    job = Job(place, "killed", *LONG, EVERY_STEP, *FOUR, where=ANYWHERE)
+    job = Job(place, "killed", *LONG, EVERY_STEP, *FOUR, where=OR_DYING)
     job.wait_until_it_trains()
     processes = processes_of(job.id)
     assert sorted(processes) == [0, 1, 2, 3]
