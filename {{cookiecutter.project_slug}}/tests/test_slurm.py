@@ -127,6 +127,24 @@ def test_the_script_of_the_jobs(runs_dir: Path, tools: Path) -> None:
 
 
 @posix
+def test_a_late_refusal_harms_no_other_sweep_and_the_sites_own_defaults_count(
+    runs_dir: Path, tools: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Checked and then refused, as where a limit of the account was reached meanwhile."""
+    pretend_a_cluster(tools)
+    refused = 'echo "sbatch: error: limit of $SBATCH_ACCOUNT" >&2; exit 1'
+    pretend(tools, "sbatch", f'case "$1" in --test-only) exit 0;; esac; {refused}')
+    monkeypatch.setenv("SBATCH_ACCOUNT", "phd_smith")
+    of_another = runs_dir / ".slurm" / "6_0_submitted.pkl"
+    of_another.parent.mkdir(parents=True)
+    of_another.touch()
+    answer = submit(runs_dir)
+    said = "error: hydra/launcher: sbatch refuses the jobs: limit of phd_smith; see docs/cluster.md"
+    assert (answer.returncode, answer.stderr.splitlines()[-1]) == (1, said)
+    assert of_another.exists()
+
+
+@posix
 def test_without_slurm_or_its_answer_nothing_is_made(runs_dir: Path, tools: Path) -> None:
     def answered() -> str:
         answer = submit(runs_dir)
