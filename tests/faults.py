@@ -222,3 +222,40 @@ def lives(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+FAULTY = """
+import ctypes
+import os
+import signal
+import torch
+from modules.models.networks import Linear
+
+class Faulty(Linear):
+    def __init__(self, *, input_shape: tuple[int, ...], classes: int, how: str) -> None:
+        super().__init__(input_shape=input_shape, classes=classes)
+        self.how = how
+
+    def forward(self, images):
+        if not (self.training and torch.is_grad_enabled()):
+            return super().forward(images)  # also the look at the shape of its answer, before training
+        if self.how == "raises":
+            raise RuntimeError("MESSAGE")
+        if self.how == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.how == "segfaults":
+            ctypes.string_at(0)
+        if self.how.startswith("SIG"):
+            os.kill(os.getpid(), getattr(signal, self.how))
+        if self.how == "exits":
+            os._exit(3)
+        return super().forward(images) * (float("nan") if self.how == "diverges" else 1)
+"""
+
+
+def plant_faulty_model(root: Path, message: str) -> None:
+    """`model=faulty model.how=...` in the project at `root`; `message`: what it raises, as it stands in Python."""
+    (root / "modules" / "models" / "faulty.py").write_text(FAULTY.replace("MESSAGE", message))
+    (root / "config" / "model" / "faulty.yaml").write_text(
+        "name: faulty\n_target_: modules.models.faulty.Faulty\nhow: works\n"
+    )

@@ -13,7 +13,7 @@ from signal import SIGINT
 import pytest
 import torch
 from conftest import commit, succeed
-from faults import Ended
+from faults import Ended, plant_faulty_model
 from outcomes import differences
 from slurm_cluster import CPU1, GPU1, GPU2
 from slurm_project import SMALL_JOB, TINY, SlurmProject, job_log, result, runs, submitted, variables
@@ -28,28 +28,6 @@ print(json.dumps({"code_id": provenance.code_id()} | provenance.git_state()))
 SIX = ("model=net2,net5", "seed=0,1,2", "training.epochs=2")
 FOUR = (*TINY, *SMALL_JOB, "model=faulty", "model.how=raises,killed,segfaults,works")
 HELD = "+hydra.launcher.additional_parameters.hold=true"
-FAULTY = """
-import ctypes
-import os
-import torch
-from modules.models.networks import Linear
-
-class Faulty(Linear):
-    def __init__(self, *, input_shape: tuple[int, ...], classes: int, how: str) -> None:
-        super().__init__(input_shape=input_shape, classes=classes)
-        self.how = how
-
-    def forward(self, images):
-        if not (self.training and torch.is_grad_enabled()):
-            return super().forward(images)  # also the look at the shape of its answer, before training
-        if self.how == "raises":
-            raise RuntimeError("too hot to handle")
-        if self.how == "killed":
-            os.kill(os.getpid(), 9)
-        if self.how == "segfaults":
-            ctypes.string_at(0)
-        return super().forward(images)
-"""
 APPTAINER = """#!/bin/sh
 echo "$*" >> {log}
 while [ "$1" != python ]; do shift; done
@@ -61,10 +39,7 @@ exec env $HIDE {python} "$@"
 @pytest.fixture(scope="module")
 def project(slurm_project: SlurmProject) -> SlurmProject:
     """With a model that fails as `model.how` says."""
-    (slurm_project.root / "modules" / "models" / "faulty.py").write_text(FAULTY)
-    (slurm_project.root / "config" / "model" / "faulty.yaml").write_text(
-        "name: faulty\n_target_: modules.models.faulty.Faulty\nhow: works\n"
-    )
+    plant_faulty_model(slurm_project.root, "too hot to handle")
     return slurm_project
 
 

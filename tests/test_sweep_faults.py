@@ -12,32 +12,10 @@ from typing import Any
 
 import pytest
 from conftest import Bake
-from faults import Ended, Process, Project, assert_gone, lives, wait
+from faults import Ended, Process, Project, assert_gone, lives, plant_faulty_model, wait
 from outcomes import differences, state
 
 pytestmark = pytest.mark.skipif("sys.platform != 'linux'", reason="looks for processes in /proc")
-FAULTY = """
-import os
-import signal
-import torch
-from modules.models.networks import Linear
-
-class Faulty(Linear):
-    def __init__(self, *, input_shape: tuple[int, ...], classes: int, how: str) -> None:
-        super().__init__(input_shape=input_shape, classes=classes)
-        self.how = how
-
-    def forward(self, images):
-        if not (self.training and torch.is_grad_enabled()):
-            return super().forward(images)  # also the look at the shape of its answer, before training
-        if self.how == "raises":
-            raise RuntimeError("too hot\\nto handle")
-        if self.how.startswith("SIG"):
-            os.kill(os.getpid(), getattr(signal, self.how))
-        if self.how == "exits":
-            os._exit(3)
-        return super().forward(images) * (float("nan") if self.how == "diverges" else 1)
-"""
 SHORT = ("--multirun", "data=synthetic", "data.examples=200", "model=linear", "training.epochs=1")
 # A member trains for seconds, and has saved after every step.
 LONG = ("data.examples=2000", "training.epochs=15", "system.checkpoint_minutes=0")
@@ -47,10 +25,7 @@ TWO_AT_A_TIME = ("+launcher=joblib", "hydra.launcher.n_jobs=2")
 @pytest.fixture(scope="module")
 def project(bake: Bake, tmp_path_factory: pytest.TempPathFactory) -> Project:
     root = bake()
-    (root / "modules" / "models" / "faulty.py").write_text(FAULTY)
-    (root / "config" / "model" / "faulty.yaml").write_text(
-        "name: faulty\n_target_: modules.models.faulty.Faulty\nhow: works\n"
-    )
+    plant_faulty_model(root, "too hot\\nto handle")
     return Project(root, tmp_path_factory.mktemp("processes"))
 
 

@@ -116,14 +116,13 @@ class SlurmMemberLauncher(SlurmLauncher):
         assert self.hydra_context is not None
         settings = [member.settings for member in members if member.settings]
         runs_dir = settings[0].system.runs_dir
-        arrays = sorted({str(member.job).partition("_")[0] for member in members})
         values = []
         for study in sorted({one.study for one in settings}):
             config = self.hydra_context.config_loader.load_configuration("report", [f"study={study}"], RunMode.RUN)
             values.append({str(key): config[key] for key in config if key not in ("hydra", "system")})
             values[-1]["runs_dir"] = runs_dir  # which the sweep may have been told
         smaller = {"cpus_per_task": 1, "nodes": 1, "tasks_per_node": 1, "gpus_per_node": None, "name": "report"}
-        smaller["dependency"] = f"afterany:{':'.join(arrays)}"
+        smaller["dependency"] = f"afterany:{':'.join(_arrays(members))}"
         (job,) = self._sbatch(members).submit([slurm_job.ReportJob(values)], freeze(Path(runs_dir)), **smaller)
         print(f"  report:  job {job}, after them", flush=True)
 
@@ -157,14 +156,17 @@ class SlurmMemberLauncher(SlurmLauncher):
         finally:
             progress.close()
         if waiting:
-            arrays = sorted({str(member.job).partition("_")[0] for member in waiting})
-            print(f"the jobs go on; to end them: scancel {' '.join(arrays)}", flush=True)
+            print(f"the jobs go on; to end them: scancel {' '.join(_arrays(waiting))}", flush=True)
 
     def _array(self, jobs: int) -> str:
         runs = f" of up to {self.settings.runs_per_job} runs" if self.settings.runs_per_job > 1 else ""
         return (
             f"an array of {jobs} jobs{runs}, at most {self.settings.n_jobs} at a time" if jobs > 1 else f"one job{runs}"
         )
+
+
+def _arrays(members: list["Member"]) -> list[str]:
+    return sorted({str(member.job).partition("_")[0] for member in members})
 
 
 def _has_ended(member: "Member", times_missed: int) -> bool:
