@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from small_runs import ROOT
 
 from modules.reporting.checks import find_warnings
-from modules.reporting.collect import collect
+from modules.reporting.findings import Findings, find, summary_rows
 from modules.reporting.report import ReportConfig, report
 from modules.reporting.run_folders import read_study
-from modules.reporting.statistics import summarise, summary_rows
-from modules.reporting.tables import summary_table, to_csv, to_latex, to_markdown, write_rows
+from modules.reporting.table_formats import to_csv, to_latex, to_markdown, write_rows
+from modules.reporting.tables import summary_table
 from tests.run_folders import EPOCHS, add_plan, add_run, add_test, add_unfinished, change_record, write_json
 
 # Reference values: ten seeds of two settings, agreed on by two or more statistics libraries
@@ -33,10 +35,22 @@ def study(tmp_path: Path) -> Path:
     return tmp_path / "runs" / "depth"
 
 
+def report_config(study: Path, **changes: Any) -> ReportConfig:
+    """config/report.yaml, for a study in a folder of its own."""
+    places = {"runs_dirs": [str(study.parent)], "reports_dir": str(study.parents[1] / "reports")}
+    content = yaml.safe_load((ROOT / "config" / "report.yaml").read_bytes())
+    values = {key: value for key, value in content.items() if key != "defaults"}
+    files = {"study_files_dir": str(study.parents[1] / "study")}
+    return ReportConfig(**values | {"study": study.name} | places | files | changes)
+
+
+def find_all(study: Path, metric: str | None = None) -> Findings:
+    return find(read_study(study), None, metric, None, ["seed"])
+
+
 def make_report(study: Path, metric: str | None = None) -> Path:
-    reports = study.parents[1] / "reports"
-    report(ReportConfig(study.name, str(study.parent), str(reports), metric, 14.0))
-    return reports / study.name
+    report(report_config(study, metric=metric))
+    return study.parents[1] / "reports" / study.name
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
@@ -46,13 +60,12 @@ def read_csv(path: Path) -> list[dict[str, str]]:
 
 def summarised(study: Path, metric: str = "validation/accuracy") -> list[dict[str, Any]]:
     """The rows of summary.csv on one metric, without drawing the figures."""
-    results = collect(read_study(study), None)
-    return [row for row in summary_rows(results, summarise(results)) if row["metric"] == metric]
+    findings = find_all(study)
+    return [row for row in summary_rows(findings.results, findings.summary) if row["metric"] == metric]
 
 
 def warnings_about(study: Path) -> str:
-    results = collect(read_study(study), None)
-    return "\n".join(find_warnings(results, summarise(results)))
+    return "\n".join(find_warnings(find_all(study)))
 
 
 def listed(study: Path) -> dict[str, tuple[str, str]]:
@@ -78,8 +91,8 @@ def test_tables_to_paste_are_rounded_and_settings_are_not(study: Path) -> None:
     for seed, value in enumerate(A):
         add_run(study, "net2", seed, value, **{"optimizer.lr": 0.00012345678})
         add_run(study, "net2", seed, value, **{"optimizer.lr": 1e-05})
-    results = collect(read_study(study), None)
-    table = summary_table(results, summarise(results), "validation/accuracy")
+    findings = find_all(study)
+    table = summary_table(findings.results, findings.summary, "validation/accuracy")
     assert table.header == ["optimizer.lr", "n", "mean", "SD", "95 % interval"]
     assert table.rows == [
         ["1e-05", "10", "91.08", "0.44", "90.76 to 91.40"],
@@ -181,7 +194,7 @@ def test_half_written_files_are_named(study: Path) -> None:
     assert listed(study)[stateless.name] == ("unreadable", "state.json was not written by this version of the project")
     assert [row["n"] for row in summarised(study)] == [3]
     assert [row["n"] for row in summarised(study, "test/accuracy")] == [2]
-    assert len(collect(read_study(study), None).curves) == 2 * EPOCHS
+    assert len(find_all(study).results.curves) == 2 * EPOCHS
     said = warnings_about(study)
     assert f"{half_test.name}: test.json is half-written or damaged: test metrics left blank" in said
     assert f"{good.name}: metrics.csv is missing or damaged: not in the learning curves" in said
@@ -272,7 +285,7 @@ def test_same_runs_give_the_same_bytes(study: Path) -> None:
         add_run(study, "net2", seed, 0.9 + seed / 100, test=0.9)
         add_run(study, "net5", seed, 0.92 + seed / 100, test=0.9)
     folder = make_report(study)
-    names = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    names = sorted(path.relative_to(folder) for path in folder.rglob("[!.]*") if path.is_file())
     first = {name: (folder / name).read_bytes() for name in names}
     assert len(first) == 3 + 9 + 6
     shutil.rmtree(folder)
@@ -336,8 +349,8 @@ def test_study_without_results_lists_its_runs(study: Path, capsys: pytest.Captur
 
 def test_another_metric_can_be_asked_for(study: Path) -> None:
     add_run(study)
-    results = collect(read_study(study), "validation/loss")
-    caption = summary_table(results, summarise(results), results.metric).caption
+    findings = find_all(study, "validation/loss")
+    caption = summary_table(findings.results, findings.summary, "validation/loss").caption
     assert caption.startswith("validation/loss per setting over n seeds")
     assert caption.endswith("Each run counts with its evaluation of highest validation/accuracy.")
 

@@ -4,11 +4,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from modules.reporting.collect import Results, metrics_in
+from modules.reporting.findings import Findings, Summary, not_a_number
 from modules.reporting.run_folders import Run, Study, one_line
-from modules.reporting.statistics import Summary, not_a_number
 
 
-def find_warnings(results: Results, summary: Summary) -> list[str]:
+def find_warnings(findings: Findings) -> list[str]:
+    results, summary = findings.results, findings.summary
     study = results.study
     checks = (_seeds(results, summary), _diverged(results), _metrics(results), _code(study), _data(study))
     return study.warnings + [warning for check in checks for warning in check]
@@ -37,7 +38,7 @@ def code_versions(study: Study) -> list[dict[str, str]]:
 def _seeds(results: Results, summary: Summary) -> Iterator[str]:
     for (position, metric), seeds in not_a_number(results).items():
         if metric in (results.metric, results.test_metric):
-            named = ", ".join(map(str, seeds))
+            named = ", ".join(seeds)
             yield f"{results.groups[position].label}: {metric} is no number for seed {named}: left out of its mean"
     counts = [one.n for one in summary[results.metric]]
     if len(set(counts)) > 1:

@@ -6,9 +6,10 @@ Nothing here knows the name of a metric or of a setting: both are found in the f
 import csv
 import io
 import json
+import math
 import unicodedata
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -16,17 +17,24 @@ import yaml
 
 from modules.reporting.run_folders import Run, Study, is_number, one_line, suggest
 
-# What may differ between runs that repeat one another; the folder and the machine never change the result.
-NOT_A_SETTING = ("seed", "study", "system")
+# What never changes the result; the name of an ablation says the same as the settings that it changes.
+NOT_A_SETTING = ("study", "system", "restart", "ablation")
+ABLATION = "ablation"  # shown like a setting where a study has ablations
+NO_ABLATION = "none"
+SPLIT = "data.split_seed"
+Signature = tuple[tuple[str, str], ...]
+Repeat = tuple[Any, ...]  # what tells a run from the others of its group: (seed,), or (seed, split_seed)
 
 
 @dataclass
 class Group:
-    """The runs that differ in the seed only."""
+    """The runs that differ in nothing but what repeats them: the seed."""
 
     settings: dict[str, str]  # what varies in this study, as text: {"model": "net2", "training.epochs": "5"}
-    runs: list[Run]  # with results, by seed
-    unfinished: list[Run]  # same settings, no result
+    config: dict[str, Any] = field(default_factory=dict)  # all of it, dotted; also "model" for "model.name"
+    runs: list[Run] = field(default_factory=list)  # with results, by seed
+    unfinished: list[Run] = field(default_factory=list)  # same settings, no result
+    repeats: dict[Repeat, Run] = field(default_factory=dict)  # the runs with results by their seed
 
     @property
     def label(self) -> str:
@@ -34,6 +42,10 @@ class Group:
         shown = {key: value for key, value in self.settings.items() if value}  # a model may lack a setting of another
         parts = [f"{key.split('.')[-1]}={value}" if "." in key else value for key, value in shown.items()]
         return ", ".join(parts)
+
+    def has(self, setting: dict[str, Any]) -> bool:
+        """Whether this is a group of {"model": "net2"}, or of whatever keys and values are given."""
+        return all(key in self.config and _same(self.config[key], value) for key, value in setting.items())
 
 
 @dataclass
@@ -47,7 +59,15 @@ class Results:
     values: pd.DataFrame  # one row per run with results; metrics of the best evaluation and of the test split
     curves: pd.DataFrame  # all metrics.csv, with the column "run"
     metric: str  # the one that the report is about
+    direction: str  # of that metric: "max" or "min" is better
     monitor: dict[str, str]  # {"metric": ..., "direction": "max" | "min"}: what chose the best evaluation
+    repeats: list[str]  # the keys that tell the runs of a group apart
+
+    def measured(self, group: Group, metric: str) -> dict[Repeat, float]:
+        """The metric by seed, where it is a number."""
+        column = self.values[metric]
+        found = {repeat: float(column[run.name]) for repeat, run in group.repeats.items()}
+        return {repeat: value for repeat, value in found.items() if math.isfinite(value)}
 
     @property
     def test_metric(self) -> str | None:
@@ -56,11 +76,16 @@ class Results:
         return name if name in self.values.columns and name != self.metric else None
 
 
-def collect(study: Study, metric: str | None) -> Results:
-    """Group the runs of a study, which has at least one with results; `metric` None: the one that they monitored."""
-    settings = {run.name: settings_of(run.record["config"]) for run in study.ended}
-    varying = _find_varying(list(settings.values()))
-    groups = _group(study, settings, varying)
+def collect(study: Study, metric: str | None, direction: str | None, repeats: list[str]) -> Results:
+    """Group the runs of a study, which has at least one with results.
+
+    `metric` None: the one that they monitored; `direction` None: that of the monitored metric; `repeats`: the keys in
+    which the runs of a group may differ.
+    """
+    settings = {run.name: settings_of(run.record["config"], repeats) for run in study.ended}
+    shown = _with_ablations(study, settings)
+    varying = _find_varying(list(shown.values()))
+    groups = _group(study, settings, shown, varying, repeats)
     runs = [run for group in groups for run in group.runs]
     measured = pd.DataFrame([run_metrics(run) for run in runs], index=[run.name for run in runs])
     values = pd.DataFrame({metric: pd.to_numeric(column, errors="coerce") for metric, column in measured.items()})
@@ -68,14 +93,27 @@ def collect(study: Study, metric: str | None) -> Results:
     about: str = metric or monitor["metric"]
     if about not in values.columns:
         raise ValueError(f"metric: no run of study {study.name!r} measured {about!r}; {suggest(about, list(values))}")
+    better = direction or _direction(about, monitor)
     constant = _find_constant(list(settings.values()), groups)
     names = [shorten(key) for key in varying]
-    return Results(study, groups, names, constant, values, _read_curves(study), about, monitor)
+    return Results(study, groups, names, constant, values, _read_curves(study), about, better, monitor, repeats)
 
 
-def settings_of(config: dict[str, Any]) -> dict[str, Any]:
+def settings_of(config: dict[str, Any], repeats: list[str]) -> dict[str, Any]:
     """All that may make runs differ, with dotted keys: {"model": {"name": "net2"}} -> {"model.name": "net2"}."""
-    return _flatten({key: value for key, value in config.items() if key not in NOT_A_SETTING})
+    flat = flatten({key: value for key, value in config.items() if key not in NOT_A_SETTING})
+    return {key: value for key, value in flat.items() if key not in repeats}
+
+
+def repeat_of(run: Run, repeats: list[str]) -> Repeat:
+    """What tells the run from the others of its group."""
+    flat = flatten(run.record["config"])
+    return tuple(flat.get(key) for key in repeats)
+
+
+def seed_text(repeat: Repeat) -> str:
+    """3, or 3/0 where a run is told apart by more than its seed."""
+    return "/".join(map(as_text, repeat))
 
 
 def run_metrics(run: Run) -> dict[str, float | None]:
@@ -108,7 +146,7 @@ def runs_rows(results: Results | None, study: Study) -> list[dict[str, Any]]:
         row |= settings.get(run.name, {})
         if run.ended:
             record, launch = run.record, run.record["launches"][-1]
-            row["seed"] = record["config"]["seed"]
+            row |= {key: flatten(record["config"]).get(key) for key in results.repeats} if results else {}
             row |= {"best_step": record["best"]["step"], "best_epoch": record["best"]["epoch"]}
             row |= run_metrics(run)
             row |= {f"last.{name}": value for name, value in metrics_in(record["last"]).items()}
@@ -118,11 +156,16 @@ def runs_rows(results: Results | None, study: Study) -> list[dict[str, Any]]:
     return rows
 
 
-def _flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """{"model": {"name": "net2"}} -> {"model.name": "net2"}, values in the form in which they are compared."""
     flat: dict[str, Any] = {}
     for key, value in config.items():
-        flat |= _flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": _canonical(value)}
+        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": _canonical(value)}
     return flat
+
+
+def _same(one: object, other: object) -> bool:
+    return as_text(_canonical(one)) == as_text(_canonical(other))
 
 
 def _canonical(value: object) -> object:
@@ -137,18 +180,42 @@ def _most_common(monitors: list[dict[str, str]]) -> dict[str, str]:
     return json.loads(max(sorted(set(texts)), key=texts.count))
 
 
+def _direction(metric: str, monitor: dict[str, str]) -> str:
+    """Of the monitored metric, or of the same quantity on another split; a loss is better when it is lower."""
+    quantity = metric.split("/", 1)[-1]
+    if quantity == monitor["metric"].split("/", 1)[-1]:
+        return monitor["direction"]
+    if quantity == "loss":
+        return "min"
+    raise ValueError(f"direction: is {metric} better when it is higher or lower? Add direction=max or direction=min")
+
+
+def _with_ablations(study: Study, settings: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The settings with the names of the ablations as one more, if there are any: equal settings have one name."""
+    names: dict[Signature, set[str]] = defaultdict(set)
+    for run in study.ended:
+        if name := run.record["config"].get(ABLATION):
+            names[_signature(settings[run.name])].add(name)
+    if not set().union(*names.values()) - {NO_ABLATION}:
+        return settings
+    chosen = {signature: " = ".join(sorted(given)) for signature, given in names.items()}
+    return {name: {ABLATION: chosen.get(_signature(own), NO_ABLATION), **own} for name, own in settings.items()}
+
+
 def _find_varying(configs: list[dict[str, Any]]) -> list[str]:
-    """The keys with more than one value, without those that a varying `<section>.name` already determines."""
+    """The keys with more than one value, without those that an ablation and a `<section>.name` already determine."""
     keys = list(dict.fromkeys(key for config in configs for key in config))
-    varying = [key for key in keys if len({repr(config.get(key, ...)) for config in configs}) > 1]
+    values = {key: [repr(config.get(key, ...)) for config in configs] for key in keys}
+    varying = [key for key in keys if len(set(values[key])) > 1]
     shown = []
     for key in varying:
-        label = key.split(".", 1)[0] + ".name"
-        pairs = {(repr(config.get(label, ...)), repr(config.get(key, ...))) for config in configs}
-        determined = len(pairs) == len({name for name, _ in pairs})
-        if key == label or label not in varying or not determined:
+        section = key.split(".", 1)[0] + ".name"
+        labels = [label for label in (ABLATION, section) if label in varying and label != key]
+        by_label = list(zip(*(values[label] for label in labels), strict=True))
+        determined = labels and len(set(zip(by_label, values[key], strict=True))) == len(set(by_label))
+        if key == ABLATION or not determined:
             shown.append(key)
-    return sorted(shown, key=lambda key: not key.endswith(".name"))
+    return sorted(shown, key=lambda key: (not key.endswith(".name"), key != ABLATION))
 
 
 def _find_constant(configs: list[dict[str, Any]], groups: list[Group]) -> dict[str, str]:
@@ -159,26 +226,37 @@ def _find_constant(configs: list[dict[str, Any]], groups: list[Group]) -> dict[s
     }
 
 
-def _signature(settings: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+def _signature(settings: dict[str, Any]) -> Signature:
     """Two runs are repetitions of each other only if these are equal."""
     return tuple(sorted((key, repr(value)) for key, value in settings.items()))
 
 
-def _group(study: Study, settings: dict[str, dict[str, Any]], varying: list[str]) -> list[Group]:
+def _group(
+    study: Study,
+    settings: dict[str, dict[str, Any]],
+    shown: dict[str, dict[str, Any]],
+    varying: list[str],
+    repeats: list[str],
+) -> list[Group]:
     keys = varying or ["model.name"]  # where nothing varies, the one row still needs a name
-    groups: dict[tuple[tuple[str, str], ...], Group] = {}
-    order: dict[tuple[tuple[str, str], ...], list[tuple[bool, float, str]]] = {}
-    for run in sorted(study.ended, key=lambda run: (run.record["config"]["seed"], run.name)):
-        own = settings[run.name]
-        signature = _signature(own)
+    groups: dict[Signature, Group] = {}
+    order: dict[Signature, list[tuple[bool, float, str]]] = {}
+    repeat = {run.name: repeat_of(run, repeats) for run in study.ended}
+    for run in sorted(study.ended, key=lambda run: ([_natural(key) for key in repeat[run.name]], run.name)):
+        own = shown[run.name]
+        signature = _signature(settings[run.name])
         if signature not in groups:
-            shown = {shorten(key): as_text(own[key]) if key in own else "" for key in keys}
-            groups[signature] = Group(shown, [], [])
+            cells = {shorten(key): as_text(own[key]) if key in own else "" for key in keys}
+            groups[signature] = Group(cells, {ABLATION: NO_ABLATION} | own | {shorten(key): own[key] for key in own})
             order[signature] = [_natural(own.get(key, "")) for key in keys]
-        groups[signature].runs.append(run)
+        first = groups[signature].repeats.setdefault(repeat[run.name], run)
+        if first is run:
+            groups[signature].runs.append(run)
+        else:
+            run.status, run.reason = "duplicate", f"has the settings and the seed of {one_line(first.name)}"
     for run in study.runs:
         if not run.ended and run.status != "duplicate" and (config := _read_config(run)):
-            group = groups.get(_signature(settings_of(config)))
+            group = groups.get(_signature(settings_of(config, repeats)))
             if group:
                 group.unfinished.append(run)
     return [groups[signature] for signature in sorted(groups, key=order.__getitem__)]

@@ -9,10 +9,12 @@ from typing import Any
 import typst
 
 from modules.reporting.checks import code_versions
-from modules.reporting.collect import Results
 from modules.reporting.figures import drawable
+from modules.reporting.findings import Findings
 from modules.reporting.run_folders import Study
-from modules.reporting.tables import Table, selection_rule
+from modules.reporting.study_file import StudyFile
+from modules.reporting.table_formats import Table
+from modules.reporting.tables import selection_rule
 
 MOST_RUNS = 300  # rows of a run list on paper
 
@@ -20,12 +22,14 @@ MOST_RUNS = 300  # rows of a run list on paper
 def write_document(
     folder: Path,
     study: Study,
-    results: Results | None,
+    file: StudyFile | None,
+    findings: Findings | None,
     tables: dict[str, Table],
     captions: dict[str, str],
     warnings: list[str],
 ) -> None:
     """Write report.pdf into the folder that holds figures/; without results it lists the runs only."""
+    results = findings.results if findings else None
     content = {
         "study": study.name,
         "counts": study.counts(),
@@ -39,11 +43,14 @@ def write_document(
         "runs": [_on_paper(tables[name]) for name in ("unfinished", "runs") if name in tables],
         "code": code_versions(study),
     }
-    (folder / "report.json").write_text(json.dumps(_drawable(content)), encoding="utf-8")
+    data = folder / "report.json"
+    data.write_text(json.dumps(_drawable(content)), encoding="utf-8")
     source = folder / "report.typ"
     shutil.copy(Path(__file__).with_name("report.typ"), source)
     # The compiler's own fonts only: the same bytes on every machine.
     typst.compile(source, output=folder / "report.pdf", root=folder, ignore_system_fonts=True)
+    for used in (source, data):
+        used.unlink()
 
 
 def _on_paper(table: Table) -> dict[str, Any]:

@@ -19,8 +19,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from modules.reporting.collect import Group, Results
+from modules.reporting.findings import Findings, Summary
 from modules.reporting.run_folders import one_line
-from modules.reporting.statistics import Summary, describe
+from modules.reporting.statistics import describe
 from modules.reporting.tables import selection_rule
 
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#999999"]
@@ -42,9 +43,10 @@ STYLE: dict[Any, Any] = {
 }
 
 
-def draw_figures(results: Results, summary: Summary, width_cm: float, folder: Path) -> dict[str, str]:
+def draw_figures(findings: Findings, names: list[str], width_cm: float, folder: Path) -> dict[str, str]:
     """Write every figure as PDF and PNG; returns {file name without suffix: caption}."""
     captions = {}
+    results, summary = findings.results, findings.summary
     with matplotlib.rc_context():
         matplotlib.rcdefaults()  # the reader's own matplotlibrc must not change the report
         matplotlib.rcParams.update(STYLE)

@@ -1,4 +1,4 @@
-"""From the run folders of a study to its tables, figures and report.pdf in data/reports/<study>/."""
+"""From the run folders of a study to everything in data/reports/<study>/: tables, figures, pages, numbers."""
 
 import os
 import tempfile
@@ -6,93 +6,96 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modules.reporting.checks import find_warnings
-from modules.reporting.collect import collect, runs_rows
+from modules.reporting.collect import runs_rows
 from modules.reporting.document import write_document
 from modules.reporting.figures import draw_figures
-from modules.reporting.run_folders import Study, find_studies, read_study
-from modules.reporting.statistics import summarise, summary_rows
-from modules.reporting.tables import (
-    Table,
-    runs_table,
-    summary_table,
-    to_csv,
-    to_latex,
-    to_markdown,
-    unfinished_table,
-    write_rows,
-)
+from modules.reporting.findings import Findings, find, summary_rows
+from modules.reporting.places import find_places, read_places
+from modules.reporting.run_folders import Study
+from modules.reporting.study_file import read_study_file
+from modules.reporting.table_formats import CONVERTERS, write_rows
+from modules.reporting.tables import make_tables
 
-CONVERTERS = {"csv": to_csv, "tex": to_latex, "md": to_markdown}
-TABLES = ("summary", "summary_test", "runs", "unfinished")
-FIGURES = ("comparison", "comparison_test", "learning_curves")
+WRITTEN = ".written"  # lists what a report consists of: files of yours beside it are never removed
 
 
 @dataclass
 class ReportConfig:
-    study: str | None  # None: every study
-    runs_dir: str
-    reports_dir: str
-    metric: str | None  # what the report is about; None: the metric that the runs monitored
+    """config/report.yaml, explained there."""
+
+    study: str | None
+    metric: str | None
+    direction: str | None
+    repeats: list[str]
+    figures: list[str]
     figure_width_cm: float
+    runs_dirs: list[str]
+    reports_dir: str
+    study_files_dir: str
 
 
 def report(config: ReportConfig) -> None:
     """Write the report of the study, or of every study, and say where it is."""
-    if config.figure_width_cm <= 0:
-        raise ValueError(f"figure_width_cm: {config.figure_width_cm} is no width; give centimetres, such as 14")
-    for folder in find_studies(config.runs_dir, config.study):
-        study = read_study(folder)
-        target = Path(config.reports_dir) / study.name
+    _check(config)
+    for name, folders in find_places(config.runs_dirs, config.study).items():
+        study = read_places(folders)
+        target = Path(config.reports_dir) / name
         target.parent.mkdir(parents=True, exist_ok=True)
         # Made beside and renamed when all of it is there: a failure leaves the report of yesterday.
         with tempfile.TemporaryDirectory(prefix=".report-", dir=target.parent) as beside:
-            warnings = _write(Path(beside), study, config)
+            warnings, answered = _write(Path(beside), study, config)
             _replace(Path(beside), target)
         counts = ", ".join(f"{n} {status}" for status, n in study.counts().items())
         print(f"{target / 'report.pdf'}: {counts}" + ("" if study.ended else "; no results yet"))
+        if answered:
+            print(f"  {answered}")
         for warning in warnings:
             print(f"  warning: {warning}")
 
 
-def _write(folder: Path, study: Study, config: ReportConfig) -> list[str]:
-    """Everything that a report consists of, into an empty folder; returns what must be said."""
+def _check(config: ReportConfig) -> None:
+    if config.figure_width_cm <= 0:
+        raise ValueError(f"figure_width_cm: {config.figure_width_cm} is no width; give centimetres, such as 14")
+    if config.direction not in (None, "max", "min"):
+        raise ValueError(f"direction: must be max or min, not {config.direction!r}")
+    if "seed" not in config.repeats:
+        raise ValueError("repeats: must contain seed; add data.split_seed where each seed has a split of its own")
+
+
+def _write(folder: Path, study: Study, config: ReportConfig) -> tuple[list[str], str]:
+    """Everything that a report consists of, into an empty folder; returns what must be said, and the answer."""
     (folder / "tables").mkdir()
     (folder / "figures").mkdir()
-    results = collect(study, config.metric) if study.ended else None
-    write_rows(folder / "runs.csv", runs_rows(results, study))
-    tables: dict[str, Table] = {}
+    findings: Findings | None = None
     captions: dict[str, str] = {}
     warnings = study.warnings
-    if results:
-        summary = summarise(results)
-        write_rows(folder / "summary.csv", summary_rows(results, summary))
-        warnings = find_warnings(results, summary)
-        tables["summary"] = summary_table(results, summary, results.metric)
-        if results.test_metric:
-            tables["summary_test"] = summary_table(results, summary, results.test_metric)
-        captions = draw_figures(results, summary, config.figure_width_cm, folder / "figures")
-        tables["runs"] = runs_table(results)
-    if len(study.ended) < len(study.runs):
-        tables["unfinished"] = unfinished_table(study)
+    file = read_study_file(Path(config.study_files_dir), study.name)
+    if study.ended:
+        findings = find(study, file, config.metric, config.direction, config.repeats)
+        warnings = find_warnings(findings)
+        write_rows(folder / "summary.csv", summary_rows(findings.results, findings.summary))
+        captions = draw_figures(findings, config.figures, config.figure_width_cm, folder / "figures")
+    write_rows(folder / "runs.csv", runs_rows(findings.results if findings else None, study))
+    tables = make_tables(study, findings)
     for name, table in tables.items():
         for suffix, convert in CONVERTERS.items():
             (folder / "tables" / f"{name}.{suffix}").write_text(convert(table), encoding="utf-8", newline="\n")
-    write_document(folder, study, results, tables, captions, warnings)
-    return warnings
+    write_document(folder, study, file, findings, tables, captions, warnings)
+    answered = f"{findings.answer.word}: {findings.answer.sentence}" if findings and findings.answer else ""
+    return warnings, answered
 
 
 def _replace(beside: Path, target: Path) -> None:
-    """Move the new files over the old ones, and remove old tables and figures that were not made again."""
-    new = sorted(path.relative_to(beside) for path in beside.rglob("*") if path.is_file())
-    new = [path for path in new if path.name not in ("report.json", "report.typ")]
-    ours = {Path("summary.csv")}
-    ours |= {Path("tables", f"{name}.{suffix}") for name in TABLES for suffix in CONVERTERS}
-    ours |= {Path("figures", f"{name}.{suffix}") for name in FIGURES for suffix in ("pdf", "png")}
+    """Move the new files over the old ones, and remove what an earlier report wrote and this one did not."""
+    new = sorted(path.relative_to(beside).as_posix() for path in beside.rglob("*") if path.is_file())
+    listing = target / WRITTEN
+    old = listing.read_text(encoding="utf-8").splitlines() if listing.exists() else []
     try:
         for path in new:
             (target / path).parent.mkdir(parents=True, exist_ok=True)
             os.replace(beside / path, target / path)
-        for path in ours - set(new):
+        for path in set(old) - set(new):
             (target / path).unlink(missing_ok=True)
     except PermissionError as error:
         raise ValueError(f"{error.filename}: cannot be replaced; close it if another program shows it") from error
+    listing.write_text("\n".join(new), encoding="utf-8", newline="\n")

@@ -96,7 +96,7 @@ def read_study(folder: Path) -> Study:
     with os.scandir(folder) as entries:
         names = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
     runs = [run for name in names if (run := _read_run(folder, name, warnings))]
-    _mark_duplicates(runs)
+    mark_duplicates(runs)
     runs += _planned_without_folder(folder, {run.name for run in runs}, warnings)
     _mark_queued(folder, runs)
     return Study(folder.name, sorted(runs, key=lambda run: run.name), warnings)
@@ -220,7 +220,7 @@ def duration(seconds: float) -> str:
     return f"{minutes // 1440} d {minutes % 1440 // 60} h"
 
 
-def _mark_duplicates(runs: list[Run]) -> None:
+def mark_duplicates(runs: list[Run]) -> None:
     first: dict[str, str] = {}
     for run in runs:
         run_id = run.record.get("run_id")

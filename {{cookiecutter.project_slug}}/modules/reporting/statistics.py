@@ -1,20 +1,23 @@
-"""Means over seeds and how far they can be trusted: sample SD and Student's t interval.
+"""Means over seeds and differences between settings, and how far they can be trusted.
 
 The t interval covers what it claims from three seeds on; percentile bootstrap intervals cover .75 at n = 3.
 """
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from modules.reporting.collect import Results, run_metrics
-from modules.reporting.run_folders import is_number
-
 CONFIDENCE = 0.95
 INTERVAL_FROM = 3  # fewer seeds: blank
+TEST_FROM = 5
+SIGN_FLIP_FROM = 6  # with fewer the smallest p there is exceeds 0.05
+EXACT_UP_TO = 13  # pairs: 8192 sign patterns; beyond, 9999 of them are drawn
+MOST_SEEDS = 1000
+
+Array = npt.NDArray[np.float64]
+NAN = float("nan")
 
 
 @dataclass
@@ -28,20 +31,15 @@ class Estimate:
     high: float
 
 
-Array = npt.NDArray[np.float64]
-Summary = dict[str, list[Estimate]]  # metric -> one estimate per group, in the order of the groups
+@dataclass
+class Difference:
+    """A mean difference b - a; NaN stands for what so few seeds do not tell, or equal differences."""
 
-
-def summarise(results: Results) -> Summary:
-    """Every metric over the seeds of every group."""
-    summary: Summary = {metric: [] for metric in results.values}
-    for group in results.groups:
-        values = results.values.loc[[run.name for run in group.runs]].to_numpy()
-        n, mean, sd, half = describe(values.T)
-        for row, metric in enumerate(results.values):
-            numbers = (float(one[row]) for one in (mean, sd, mean - half, mean + half))
-            summary[metric].append(Estimate(int(n[row]), *numbers))
-    return summary
+    mean: float
+    sd: float  # of the differences of pairs; where there are none, of a single difference
+    low: float  # ends of the t interval, from three seeds
+    high: float
+    p: float  # two-sided t test, from five seeds
 
 
 def describe(values: Array) -> tuple[Array, Array, Array, Array]:
@@ -59,24 +57,81 @@ def describe(values: Array) -> tuple[Array, Array, Array, Array]:
     return n, mean, sd, half
 
 
-def summary_rows(results: Results, summary: Summary) -> list[dict[str, Any]]:
-    """The summary of every metric in full precision, with the settings and the seeds that were left out."""
-    dropped = not_a_number(results)
-    return [
-        group.settings
-        | {"metric": metric, **asdict(estimates[position]), "unfinished": len(group.unfinished)}
-        | {"seeds_not_a_number": " ".join(map(str, dropped.get((position, metric), [])))}
-        for position, group in enumerate(results.groups)
-        for metric, estimates in summary.items()
-    ]
+def paired_difference(b: Array, a: Array, confidence: float, test_per_train: float | None = None) -> Difference:
+    """b (n,) against a (n,), pair by pair: Student's paired t test.
+
+    `test_per_train` is n_test / n_train where the pairs are folds or splits of one data set: they share examples, and
+    the variance of their mean is corrected for it (Nadeau and Bengio 2003, Inference for the generalization error,
+    section 3).
+    """
+    n, d = len(b), _without_noise(b - a, b, a)
+    mean, sd = float(d.mean()) if n else NAN, float(d.std(ddof=1)) if n > 1 and np.ptp(d) else 0.0
+    if n < 2:
+        return Difference(mean, NAN, NAN, NAN, NAN)
+    error = sd * np.sqrt(1 / n + (test_per_train or 0.0))
+    return _difference(mean, sd, error, n - 1, n, confidence)
 
 
-def not_a_number(results: Results) -> dict[tuple[int, str], list[int]]:
-    """(group, metric) -> the seeds that measured NaN or infinity there."""
-    dropped: dict[tuple[int, str], list[int]] = {}
-    for position, group in enumerate(results.groups):
-        for run in group.runs:
-            for metric, value in run_metrics(run).items():
-                if not is_number(value):
-                    dropped.setdefault((position, metric), []).append(run.record["config"]["seed"])
-    return dropped
+def unpaired_difference(b: Array, a: Array, confidence: float) -> Difference:
+    """b (n,) against a (m,) on other seeds: Welch's t test."""
+    least = min(len(b), len(a))
+    mean = float(b.mean() - a.mean()) if least else NAN
+    if least < 2:
+        return Difference(mean, NAN, NAN, NAN, NAN)
+    variances = [float(x.var(ddof=1)) / len(x) if np.ptp(x) else 0.0 for x in (b, a)]
+    error = np.sqrt(sum(variances))
+    freedom = error**4 / sum(v * v / (len(x) - 1) for v, x in zip(variances, (b, a), strict=True)) if error else 1.0
+    sd = np.sqrt(variances[0] * len(b) + variances[1] * len(a))
+    return _difference(mean, float(sd), error, freedom, least, confidence)
+
+
+def _difference(mean: float, sd: float, error: float, freedom: float, n: int, confidence: float) -> Difference:
+    half = stats.t.ppf((1 + confidence) / 2, freedom) * error if n >= INTERVAL_FROM else NAN
+    p = 2 * stats.t.sf(abs(mean) / error, freedom) if n >= TEST_FROM and error else NAN
+    return Difference(mean, sd, float(mean - half), float(mean + half), float(p))
+
+
+def sign_flip_p(b: Array, a: Array) -> float:
+    """Two-sided p of the paired differences, had each sign been drawn by chance: exact up to 13 pairs, then from 9999
+    draws, always the same ones."""
+    d, n = _without_noise(b - a, b, a), len(b)
+    if n < SIGN_FLIP_FROM:
+        return NAN
+    draws = 2**n if n <= EXACT_UP_TO else 9999
+    kind = {"permutation_type": "samples", "n_resamples": draws, "rng": np.random.default_rng(0)}
+    return float(stats.permutation_test((d,), np.mean, vectorized=True, **kind).pvalue)
+
+
+def probability_of_improvement(b: Array, a: Array, direction: str) -> float:
+    """That a seed of b is better than one of a, ties counted half; from three seeds."""
+    if min(len(b), len(a)) < INTERVAL_FROM:
+        return NAN
+    better = stats.mannwhitneyu(b, a).statistic / (len(b) * len(a))
+    return float(better if direction == "max" else 1 - better)
+
+
+def holm(p: list[float]) -> list[float]:
+    """Adjusted for as many tests as there are (Holm 1979); NaN is no test."""
+    order = sorted((i for i in range(len(p)) if np.isfinite(p[i])), key=p.__getitem__)
+    adjusted, largest = [NAN] * len(p), 0.0
+    for rank, i in enumerate(order):
+        largest = max(largest, min(1.0, (len(order) - rank) * p[i]))
+        adjusted[i] = largest
+    return adjusted
+
+
+def seeds_needed(sd: float, difference: float, alpha: float, power: float = 0.8) -> int | None:
+    """The least number of pairs with which a two-sided paired t test finds a true `difference` so often, if the
+    differences of pairs scatter by `sd`; None where 1000 are too few, or nothing scatters."""
+    if not (sd > 0 and difference > 0):
+        return None
+    n = np.arange(2, MOST_SEEDS + 1)
+    shift, limit = difference / sd * np.sqrt(n), stats.t.ppf(1 - alpha / 2, n - 1)
+    reached = stats.nct.sf(limit, n - 1, shift) + stats.nct.cdf(-limit, n - 1, shift) >= power
+    return max(int(n[reached.argmax()]), TEST_FROM) if reached.any() else None
+
+
+def _without_noise(d: Array, *values: Array) -> Array:
+    """0.3 - 0.2 and 0.2 - 0.1 are one difference: what the last bits of the numbers add is taken away."""
+    scale = max((float(np.abs(x).max()) for x in values if len(x)), default=0.0)
+    return np.round(d / scale, 12) * scale if scale else d

@@ -1,0 +1,126 @@
+"""The answer to the question of a study: supported, not supported, or not decidable with so many seeds.
+
+Every planned comparison gets a word of its own. It is *supported* where the adjusted test finds an improvement and the
+improvement is at least the smallest difference that matters; *not supported* where the interval leaves no room for such
+an improvement; *not decidable* otherwise. The hypothesis is supported if all planned comparisons are.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from modules.reporting.collect import Group, Results, as_text
+from modules.reporting.comparisons import CORRECTED, Comparison, find_groups
+from modules.reporting.statistics import TEST_FROM, seeds_needed
+from modules.reporting.study_file import StudyFile
+
+SUPPORTED, NOT_SUPPORTED, NOT_DECIDABLE = "supported", "not supported", "not decidable"
+
+
+@dataclass
+class Verdict:
+    """On one planned comparison."""
+
+    name: str  # "net5 against net2"
+    word: str  # SUPPORTED, NOT_SUPPORTED or NOT_DECIDABLE
+    why: str  # the numbers behind the word, in a sentence
+    comparison: Comparison | None  # None: one of the two has no results
+    seeds_needed: int | None  # per setting, for 80 % power to find the smallest difference that matters
+
+
+@dataclass
+class Answer:
+    """To the study's question."""
+
+    word: str
+    sentence: str
+    verdicts: list[Verdict]
+
+
+def answer(results: Results, file: StudyFile, comparisons: list[Comparison]) -> Answer:
+    """`comparisons`: those of the study, of which the planned ones decide."""
+    verdicts = []
+    for setting in file.comparisons:
+        against = setting.get("against", file.baseline)
+        own = {key: value for key, value in setting.items() if key != "against"}
+        positions, others = (find_groups(results, one, "comparisons") for one in (own, against))
+        matching = [c for c in comparisons if c.planned and c.group in positions and c.against in others]
+        verdicts += [_judge(results, file, comparison) for comparison in matching]
+        if not matching:
+            why = "there is no finished run of it to compare" if positions and others else "it has no finished run yet"
+            if positions and others:
+                why = "which runs to compare is not clear: name more settings in comparisons and baseline"
+            verdicts.append(Verdict(f"{_name(own)} against {_name(against)}", NOT_DECIDABLE, why, None, None))
+    return _together(file, verdicts)
+
+
+def _judge(results: Results, file: StudyFile, comparison: Comparison) -> Verdict:
+    sign = {"max": 1, "min": -1}[file.direction]
+    groups = [results.groups[i] for i in (comparison.group, comparison.against)]
+    difference, n = comparison.difference, min(comparison.n)
+    gain, room = sign * difference.mean, max(sign * difference.low, sign * difference.high)
+    word, why = NOT_DECIDABLE, _numbers(results, file, comparison)
+    planned = len(file.comparisons)
+    needed = seeds_needed(difference.sd, file.smallest_difference, file.alpha / planned)
+    needed = None if comparison.method == CORRECTED else needed  # more splits of the same data are no new data
+    if to_come := [text for group in groups if (text := _to_come(results, file, group))]:
+        why += f"; {' and '.join(to_come)}"
+    elif n < TEST_FROM:
+        why += f"; {n} seeds are too few for a test"
+    elif not np.isfinite(comparison.p_holm):
+        why += "; the differences of all seeds are equal: the seed has no effect, and there is nothing to test with"
+    elif comparison.p_holm < file.alpha and gain > 0 and gain >= file.smallest_difference:
+        word = SUPPORTED
+    elif room < file.smallest_difference or room <= 0:
+        word, why = NOT_SUPPORTED, f"{why}; an improvement of {file.smallest_difference:.4g} is outside the interval"
+    elif comparison.p_holm < file.alpha and gain > 0:
+        why += "; there is an improvement, but whether it is large enough to matter is open"
+    return Verdict(f"{groups[0].label} against {groups[1].label}", word, why, comparison, needed)
+
+
+def _numbers(results: Results, file: StudyFile, comparison: Comparison) -> str:
+    one, n = comparison.difference, comparison.n
+    counts = f"n = {n[0]}" if n[0] == n[1] else f"n = {n[0]} and {n[1]}"
+    text = f"{results.metric} differs by {one.mean:+.4g}"
+    if np.isfinite(one.low):
+        text += (
+            f" [{one.low:.4g}, {one.high:.4g}] ({100 * (1 - file.alpha):g} % t interval, {comparison.method}, {counts})"
+        )
+    else:
+        text += f" ({counts})"
+    if np.isfinite(comparison.p_holm):
+        text += f", Holm-adjusted p = {comparison.p_holm:.2g}"
+    return f"{text}; {file.smallest_difference:.4g} is the smallest difference that matters"
+
+
+def _to_come(results: Results, file: StudyFile, group: Group) -> str:
+    """Which planned seeds have no result; one that diverged has given all that it can."""
+    there = {repeat[results.repeats.index("seed")] for repeat in group.repeats} if "seed" in results.repeats else set()
+    there |= {int(run.name.split("-s")[-1].split("-")[0]) for run in group.unfinished if run.status == "diverged"}
+    absent = [seed for seed in file.seeds if seed not in there]
+    return (
+        f"{group.label} lacks the planned seed{'s' if len(absent) > 1 else ''} {', '.join(map(str, absent))}"
+        if absent
+        else ""
+    )
+
+
+def _together(file: StudyFile, verdicts: list[Verdict]) -> Answer:
+    words = [verdict.word for verdict in verdicts]
+    if set(words) == {SUPPORTED}:
+        return Answer(SUPPORTED, "Every planned comparison shows the improvement.", verdicts)
+    if NOT_SUPPORTED in words:
+        lost = "; ".join(verdict.name for verdict in verdicts if verdict.word == NOT_SUPPORTED)
+        return Answer(NOT_SUPPORTED, f"No improvement that matters: {lost}.", verdicts)
+    counts = [min(verdict.comparison.n) for verdict in verdicts if verdict.comparison]
+    needed = [verdict.seeds_needed for verdict in verdicts if verdict.seeds_needed]
+    word = f"{NOT_DECIDABLE} with {min(counts, default=0)} seeds"
+    power = (
+        f"{max(needed)} seeds per setting would find a difference of {file.smallest_difference:.4g} in 80 % of studies"
+    )
+    return Answer(word, f"{power}." if needed else "How many seeds would do cannot be told from these runs.", verdicts)
+
+
+def _name(setting: dict[str, Any]) -> str:
+    return ", ".join(as_text(value) if "." not in key else f"{key}={as_text(value)}" for key, value in setting.items())

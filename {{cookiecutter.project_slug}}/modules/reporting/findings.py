@@ -1,0 +1,101 @@
+"""All that the report says about a study's runs: computed once, here; tables, figures and pages only show it."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from modules.reporting.answer import Answer, answer
+from modules.reporting.collect import Results, collect, run_metrics, seed_text
+from modules.reporting.comparisons import (
+    Comparison,
+    ablation_pairs,
+    best_group,
+    compare,
+    is_distinguishable,
+    planned_pairs,
+)
+from modules.reporting.run_folders import Study, is_number
+from modules.reporting.statistics import Estimate, describe
+from modules.reporting.study_file import StudyFile
+
+ALPHA = 0.05  # where no study file names another
+Summary = dict[str, list[Estimate]]  # metric -> one estimate per group, in the order of the groups
+BEST, TIED = "best", "indistinguishable from the best"
+
+
+@dataclass
+class Findings:
+    results: Results
+    summary: Summary
+    file: StudyFile | None  # config/study/<name>.yaml
+    comparisons: list[Comparison]  # against the baseline of the study's file; without one against the best setting
+    ablations: list[Comparison]  # of each named ablation against the same setting without it
+    marks: list[str]  # per group: BEST, TIED or ""
+    answer: Answer | None  # None: no study file, or the report is about another metric than the study
+
+    @property
+    def alpha(self) -> float:
+        return self.file.alpha if self.file else ALPHA
+
+
+def find(
+    study: Study, file: StudyFile | None, metric: str | None, direction: str | None, repeats: list[str]
+) -> Findings:
+    """Of a study with at least one run with results; `metric` and `direction` None: those of the study's file."""
+    if file and (metric is None or metric == file.metric):
+        results = collect(study, file.metric, file.direction, repeats)
+        planned = True
+    else:
+        results, planned = collect(study, metric, direction, repeats), False
+    summary = summarise(results)
+    alpha = file.alpha if file else ALPHA
+    best = best_group(results, [one.mean for one in summary[results.metric]])
+    everyone = range(len(results.groups))
+    to_best = compare(results, [(i, best, False) for i in everyone if best not in (None, i)], alpha)
+    marks = [BEST if i == best else "" for i in everyone]
+    for one in to_best:
+        if not is_distinguishable(one, alpha) and summary[results.metric][one.group].n:
+            marks[one.group] = TIED
+    comparisons = to_best
+    if file:
+        pairs = planned_pairs(results, file)
+        comparisons = compare(results, [(*pair[:2], pair[2] and planned) for pair in pairs], alpha)
+    decided = {(one.group, one.against): one for one in comparisons if one.planned}
+    ablations = compare(results, [(*pair, False) for pair in ablation_pairs(results) if pair not in decided], alpha)
+    ablations = [decided[pair] for pair in ablation_pairs(results) if pair in decided] + ablations
+    answered = answer(results, file, comparisons) if file and planned else None
+    return Findings(results, summary, file, comparisons, ablations, marks, answered)
+
+
+def summarise(results: Results) -> Summary:
+    """Every metric over the seeds of every group."""
+    summary: Summary = {metric: [] for metric in results.values}
+    for group in results.groups:
+        values = results.values.loc[[run.name for run in group.runs]].to_numpy()
+        n, mean, sd, half = describe(values.T)
+        for row, metric in enumerate(results.values):
+            numbers = (float(one[row]) for one in (mean, sd, mean - half, mean + half))
+            summary[metric].append(Estimate(int(n[row]), *numbers))
+    return summary
+
+
+def summary_rows(results: Results, summary: Summary) -> list[dict[str, Any]]:
+    """The summary of every metric in full precision, with the settings and the seeds that were left out."""
+    dropped = not_a_number(results)
+    return [
+        group.settings
+        | {"metric": metric, **asdict(estimates[position]), "unfinished": len(group.unfinished)}
+        | {"seeds_not_a_number": " ".join(map(str, dropped.get((position, metric), [])))}
+        for position, group in enumerate(results.groups)
+        for metric, estimates in summary.items()
+    ]
+
+
+def not_a_number(results: Results) -> dict[tuple[int, str], list[str]]:
+    """(group, metric) -> the seeds that measured NaN or infinity there."""
+    dropped: dict[tuple[int, str], list[str]] = {}
+    for position, group in enumerate(results.groups):
+        for repeat, run in group.repeats.items():
+            for metric, value in run_metrics(run).items():
+                if not is_number(value):
+                    dropped.setdefault((position, metric), []).append(seed_text(repeat))
+    return dropped

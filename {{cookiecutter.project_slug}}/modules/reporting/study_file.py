@@ -1,0 +1,77 @@
+"""config/study/<name>.yaml: what was asked before the runs, and what would answer it."""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from modules.reporting.run_folders import is_number, suggest
+
+
+@dataclass
+class StudyFile:
+    """The keys of the file; config/study/sweep_models.yaml explains them."""
+
+    question: str
+    hypothesis: str
+    formal_problem: str
+    metric: str  # as metrics.csv names it: validation/accuracy
+    direction: str  # "max" or "min"
+    baseline: dict[str, Any]  # a setting: {"model": "net2"}
+    comparisons: list[dict[str, Any]]  # settings that were planned to be compared with the baseline
+    smallest_difference: float  # that would matter, in the unit of the metric
+    alpha: float
+    seeds: list[int]
+
+
+def read_study_file(folder: Path, study: str) -> StudyFile | None:
+    """The study's file, None if it has none. ValueError in a sentence that names the file and the key."""
+    path = folder / f"{study}.yaml"
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise ValueError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: holds no keys; begin with question: ...")
+    known = [field.name for field in fields(StudyFile)]
+    for key in content:
+        if key not in known:
+            raise ValueError(f"{path}: nothing reads the key {key!r}; {suggest(str(key), known)}")
+    for key in known:
+        if content.get(key) is None:
+            raise ValueError(f"{path}: the key {key!r} has no value; config/study/sweep_models.yaml explains it")
+        if wrong := _wrong(key, content[key]):
+            raise ValueError(f"{path}: {key}: {wrong}, not {content[key]!r}")
+    content["comparisons"] = [
+        setting for n, setting in enumerate(content["comparisons"]) if setting not in content["comparisons"][:n]
+    ]
+    return StudyFile(**content)
+
+
+def _wrong(key: str, value: Any) -> str:
+    """What the value must be, empty if it is."""
+    if key in ("question", "hypothesis", "formal_problem", "metric"):
+        return "" if isinstance(value, str) else "must be a text"
+    if key == "direction":
+        return "" if value in ("max", "min") else "must be max or min"
+    if key == "baseline":
+        return "" if _is_setting(value) else "must be a setting, such as {model: net2}"
+    if key == "comparisons":
+        settings = value if isinstance(value, list) else [None]
+        against = [setting.get("against", {"": 0}) for setting in settings if isinstance(setting, dict)]
+        fine = all(map(_is_setting, settings)) and all(map(_is_setting, against))
+        return "" if fine else "must be a list of settings, such as [{model: net5}]"
+    if key == "seeds":
+        fine = isinstance(value, list) and value and all(type(seed) is int for seed in value)
+        return "" if fine else "must be a list of seeds, such as [0, 1, 2]"
+    number = is_number(value) and not isinstance(value, bool)
+    if key == "alpha":
+        return "" if number and 0 < value < 1 else "must be above 0 and below 1, such as 0.05"
+    return "" if number and value >= 0 else "must be a number of at least 0, in the unit of the metric"
+
+
+def _is_setting(value: Any) -> bool:
+    return isinstance(value, dict) and bool(value) and all(isinstance(key, str) for key in value)
