@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from modules.reporting.collect import ABLATION, NO_ABLATION, Group, Repeat, Results
+from modules.reporting.run_folders import suggest
 from modules.reporting.statistics import (
     NAN,
     TEST_FROM,
@@ -18,7 +19,6 @@ from modules.reporting.statistics import (
     sign_flip_p,
     unpaired_difference,
 )
-from modules.reporting.run_folders import suggest
 from modules.reporting.study_file import StudyFile
 
 PAIRED, WELCH, CORRECTED = "paired", "Welch", "Nadeau-Bengio"
