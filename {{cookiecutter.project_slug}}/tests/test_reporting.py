@@ -316,12 +316,15 @@ def test_outdated_tables_are_removed(study: Path) -> None:
 def test_unknown_study_is_answered_with_the_nearest(study: Path) -> None:
     add_run(study)
     with pytest.raises(ValueError, match=r"study: no study 'dept' in .*; did you mean 'depth'\? there are: depth"):
-        report(ReportConfig("dept", str(study.parent), str(study.parents[1] / "reports"), None, 14.0))
+        report(report_config(study, study="dept"))
 
 
-def test_no_study_at_all_is_said(tmp_path: Path) -> None:
+def test_no_study_at_all_is_said(study: Path) -> None:
+    with pytest.raises(ValueError, match=r"runs_dirs: there is no folder .*; start a run, or correct the path"):
+        report(report_config(study))
+    study.parent.mkdir()
     with pytest.raises(ValueError, match=r"no study here; start one with python runs/train\.py"):
-        report(ReportConfig(None, str(tmp_path / "runs"), str(tmp_path / "reports"), None, 14.0))
+        report(report_config(study))
 
 
 def test_unknown_metric_is_answered_with_the_nearest(study: Path) -> None:
@@ -335,7 +338,7 @@ def test_unknown_metric_is_answered_with_the_nearest(study: Path) -> None:
 
 def test_width_of_no_size_is_refused(study: Path) -> None:
     with pytest.raises(ValueError, match="figure_width_cm: 0 is no width; give centimetres, such as 14"):
-        report(ReportConfig(None, str(study), str(study), None, 0))
+        report(report_config(study, figure_width_cm=0))
 
 
 def test_study_without_results_lists_its_runs(study: Path, capsys: pytest.CaptureFixture[str]) -> None:

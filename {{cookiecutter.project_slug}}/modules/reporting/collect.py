@@ -65,8 +65,8 @@ class Results:
 
     def measured(self, group: Group, metric: str) -> dict[Repeat, float]:
         """The metric by seed, where it is a number."""
-        column = self.values[metric]
-        found = {repeat: float(column[run.name]) for repeat, run in group.repeats.items()}
+        names = [run.name for run in group.repeats.values()]
+        found = dict(zip(group.repeats, self.values.loc[names, metric].to_numpy(float).tolist(), strict=True))
         return {repeat: value for repeat, value in found.items() if math.isfinite(value)}
 
     @property
