@@ -55,6 +55,8 @@ class Task:
         try:
             _check_choices()
             refuse_secrets(flatten(OmegaConf.to_container(HydraConfig.get().job, resolve=False)))
+            if "ablation" in composed:
+                composed.ablation = chosen_ablation(HydraConfig.get())
             self.task(typed(self.schema, for_schema(self.schema, composed)))
         except Exception as error:
             if HydraConfig.get().mode == RunMode.RUN:
@@ -96,6 +98,11 @@ def for_schema(schema: type, composed: DictConfig) -> DictConfig | dict[str, Any
     if "system" in schema.__dataclass_fields__:
         return composed
     return {str(key): value for key, value in composed.items() if key != "system"}
+
+
+def chosen_ablation(config: Any) -> str | None:
+    """The name of the file in config/ablation/ that Hydra's node of a configuration says was chosen."""
+    return config.runtime.choices.get("ablation")
 
 
 def _check_choices() -> None:
@@ -161,6 +168,8 @@ def _known_keys() -> set[str]:
     """The keys of every file in config/, as the command line names them."""
     keys = set()
     for path in (ROOT / "config").rglob("*.yaml"):
+        if path.parent.name == "study":  # for the report only
+            continue
         text = path.read_text(encoding="utf-8")
         group = path.parent.relative_to(ROOT / "config").as_posix()
         keys |= {group} if group != "." else set()

@@ -1,19 +1,20 @@
 """Every file of config/ is sound, and what it holds is the identity of a run."""
 
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import hydra
 import pytest
 import yaml
-from small_runs import ROOT, checked, compose, config_of
+from small_runs import ROOT, checked, compose, config_of, hydra_compose
 from torch import nn
 
 from modules.data.prepare import PrepareConfig
 from modules.launching import for_schema
 from modules.reporting.report import ReportConfig
 from modules.reporting.status import StatusConfig
+from modules.reporting.study_file import read_study_file
 from modules.tasks import EvaluateConfig
 from modules.utils.build import build
 from modules.utils.config import TrainConfig, flatten, typed
@@ -28,10 +29,10 @@ SCHEMAS |= {"report": ReportConfig, "status": StatusConfig}
 
 
 def choices() -> Iterator[tuple[str, str]]:
-    """(group, choice) of every file in a folder of config/, but a person's own."""
+    """(group, choice) of every file in a folder of config/, but a person's own and those that only a report reads."""
     for path in sorted(CONFIG.glob("*/**/*.yaml")):
         group = path.parent.relative_to(CONFIG).as_posix()
-        if group != "local":
+        if group not in ("local", "study"):
             yield group, path.stem
 
 
@@ -69,6 +70,22 @@ def test_the_configuration_of_every_entry_point_passes_its_schema(name: str) -> 
     assert (ROOT / "runs" / f"{name}.py").exists()
     with hydra.initialize_config_dir(str(CONFIG), version_base="1.3"):
         assert isinstance(typed(SCHEMAS[name], for_schema(SCHEMAS[name], hydra.compose(name))), SCHEMAS[name])
+
+
+@pytest.mark.parametrize("name", ["sweep_models", "of_no_file"])
+def test_a_study_is_chosen_by_its_name_whether_or_not_it_has_a_file(name: str) -> None:
+    assert compose(f"study={name}").study == hydra_compose(f"study={name}").study == name
+
+
+@pytest.mark.parametrize("path", sorted((CONFIG / "study").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_file_of_a_study_can_be_read(path: Path) -> None:
+    assert read_study_file(path.parent, path.stem)
+
+
+def test_the_name_of_an_ablation_is_no_part_of_a_runs_identity() -> None:
+    whole, plain = config_of("+ablation=none"), config_of()
+    assert run_id(replace(whole, ablation="none")) == run_id(plain)
+    assert run_id(config_of("+ablation=one_hidden_layer")) == run_id(config_of("model.hidden_layers=1"))
 
 
 def test_every_experiment_opens_with_its_command_and_what_to_expect() -> None:

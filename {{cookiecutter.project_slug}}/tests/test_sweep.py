@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
-from small_runs import SMALL, compose, config_of, hydra_compose, result, run_command, train_small, without_hydra
+from small_runs import ROOT, SMALL, compose, config_of, hydra_compose, result, run_command, train_small, without_hydra
 
 from modules.launching import sentence
 from modules.utils.identity import run_name
@@ -99,6 +99,10 @@ def test_a_member_is_composed_as_hydra_would(words: str) -> None:
             "hydra.launcher.n_jobs: must be a number of processes, or -1, not 0",
         ),
         (
+            "hydra.sweeper.combinations=[net2,net5]",
+            "hydra.sweeper.combinations: must be a list of settings, such as [{model: net2, seed: 0}]",
+        ),
+        (
             "hydra/launcher=basic",
             "hydra/launcher: this project's sweeps need its own launchers; use +launcher=joblib, slurm or none",
         ),
@@ -110,6 +114,33 @@ def test_a_sweep_that_cannot_be_meant_is_refused_before_anything_is_written(
     answer = run_command("runs/train.py", "--multirun", f"system.runs_dir={runs_dir}", *words.split())
     assert (answer.returncode, answer.stderr) == (1, f"error: {sentence}\n")
     assert not runs_dir.exists()
+
+
+def test_a_sweep_over_ablations_runs_each_of_them_by_name(runs_dir: Path) -> None:
+    words = (*TINY, "study=ablations", f"system.runs_dir={runs_dir}")
+    swept = run_command("runs/train.py", "--multirun", "+ablation=glob(*)", "seed=range(2)", *words)
+    assert (swept.returncode, swept.stderr) == (0, "")
+    names = sorted(path.stem for path in (ROOT / "config" / "ablation").glob("*.yaml"))
+    runs = [result(folder)["config"] for folder in finished(runs_dir / "ablations")]
+    assert sorted((run["ablation"], run["seed"]) for run in runs) == [(name, seed) for name in names for seed in (0, 1)]
+    without = [run for run in runs if run["ablation"] == "one_hidden_layer"]
+    assert [run["model"]["hidden_layers"] for run in without] == [1, 1]
+    plain = run_command("runs/train.py", *words)
+    assert "finished already" in plain.stdout  # the ablation "none" is the run itself
+
+
+def test_listed_combinations_are_members_and_not_their_product(runs_dir: Path) -> None:
+    listed = "hydra.sweeper.combinations=[{model:linear,optimizer.lr:0.1},{model:net2,optimizer.lr:0.01}]"
+    words = ("hydra.sweeper.params={seed:'0,1'}", "study=paired", *TINY, f"system.runs_dir={runs_dir}")
+    swept = run_command("runs/train.py", "--multirun", listed, *words)
+    assert (swept.returncode, swept.stderr) == (0, "")
+    runs = [result(folder)["config"] for folder in finished(runs_dir / "paired")]
+    assert sorted((run["model"]["name"], run["optimizer"]["lr"], run["seed"]) for run in runs) == [
+        ("linear", 0.1, 0),
+        ("linear", 0.1, 1),
+        ("net2", 0.01, 0),
+        ("net2", 0.01, 1),
+    ]
 
 
 def test_under_torchrun_there_is_no_sweep(runs_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:

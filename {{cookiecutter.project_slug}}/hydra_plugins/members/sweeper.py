@@ -11,14 +11,14 @@ import os
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, RangeSweep
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from hydra_plugins.members.compose import Composer
 from modules.reporting.liveness import sign_of_death
@@ -48,17 +48,22 @@ class Member:
 
     def check(self) -> None:
         """Fills in what follows from the configuration. ValueError in a sentence: see config.py."""
+        from modules.launching import chosen_ablation
+
         assert self.config is not None
+        self.config.ablation = chosen_ablation(self.config.hydra)
         self.settings = typed(TrainConfig, {str(key): node for key, node in self.config.items() if key != "hydra"})
         self.folder = RunFolder(run_path(self.settings))
 
 
 class MemberSweeper(BasicSweeper):
-    """`hydra.sweeper.params` and the command line's `key=a,b` as in Hydra's basic sweeper."""
+    """`hydra.sweeper.params` and the command line's `key=a,b` as in Hydra's basic sweeper; each of
+    `hydra.sweeper.combinations`, a list of settings, is swept with them."""
 
-    def __init__(self, max_jobs: int, params: dict[str, str] | None) -> None:
+    def __init__(self, max_jobs: int, params: dict[str, str] | None, combinations: list[dict[str, Any]] | None) -> None:
         super().__init__(max_batch_size=None, params=params)
         self.max_jobs = max_jobs
+        self.combinations = combinations
 
     def sweep(self, arguments: list[str]) -> None:
         """ValueError, after every other member has run or was submitted, if one was refused or failed."""
@@ -94,16 +99,21 @@ class MemberSweeper(BasicSweeper):
         if not isinstance(self.max_jobs, int):
             raise ValueError(f"hydra.sweeper.max_jobs: must be a number of members, not {self.max_jobs}")
         loader = self.hydra_context.config_loader
-        swept = OverridesParser.create(config_loader=loader).parse_overrides(self._parse_config() + arguments)
-        refuse_secrets({o.key_or_group: (o.input_line or "").partition("=")[2] for o in swept})
-        if (n := math.prod({o.get_key_element(): _values(o) for o in swept}.values())) > self.max_jobs:
+        parser = OverridesParser.create(config_loader=loader)
+        swept = [
+            parser.parse_overrides([*self._parse_config(), *combination, *arguments])
+            for combination in _as_overrides(self.combinations)
+        ]
+        refuse_secrets({o.key_or_group: (o.input_line or "").partition("=")[2] for one in swept for o in one})
+        n = sum(math.prod({o.get_key_element(): _values(o) for o in one}.values()) for one in swept)
+        if n > self.max_jobs:
             raise ValueError(
                 f"hydra.sweeper.max_jobs: the sweep has {n} members, more than {self.max_jobs}; "
                 f"add hydra.sweeper.max_jobs={n} if that is meant"
             )
         composer = Composer(loader, self.config)
         given = []
-        for overrides in self.split_arguments(swept, None)[0]:
+        for overrides in (member for one in swept for member in self.split_arguments(one, None)[0]):
             interruption.check()
             given.append(_checked(composer, list(overrides)))
         members = list({(m.folder and m.folder.path) or str(m.overrides): m for m in given}.values())  # each run once
@@ -116,6 +126,16 @@ class MemberSweeper(BasicSweeper):
                 _restart_once(member)
         _find_jobs(members)
         return members
+
+
+def _as_overrides(combinations: Any) -> list[list[str]]:
+    """[{"model": "net2", "optimizer.lr": 0.1}] as [["model=net2", "optimizer.lr=0.1"]]."""
+    if combinations is None:
+        return [[]]
+    if not combinations or not all(isinstance(one, Mapping) and one for one in combinations):
+        raise ValueError("hydra.sweeper.combinations: must be a list of settings, such as [{model: net2, seed: 0}]")
+    settings = [OmegaConf.to_container(one, resolve=False) if OmegaConf.is_config(one) else one for one in combinations]
+    return [[f"{key}={v if isinstance(v, str) else json.dumps(v)}" for key, v in one.items()] for one in settings]
 
 
 def _checked(composer: Composer, overrides: list[str]) -> Member:

@@ -10,19 +10,19 @@ LEAST_KNOWN = ("missing", "refused", "unreadable", "queued")  # of two entries f
 
 def find_places(runs_dirs: list[str], study: str | None) -> dict[str, list[Path]]:
     """The folders of each study, or of the one asked for, in the order of the places."""
-    for place in runs_dirs:
+    for place in runs_dirs[1:]:
         if not Path(place).is_dir():
-            raise ValueError(f"runs_dirs: there is no folder {place}; start a run, or correct the path")
+            raise ValueError(f"more_runs_dirs: there is no folder {place}; correct the path")
     found: dict[str, list[Path]] = defaultdict(list)
-    problem = ValueError("runs_dirs: names no place; give at least one, such as [data/runs]")
+    problems = []
     for place in runs_dirs:
         try:
             for folder in find_studies(place, study):
                 found[folder.name].append(folder)
         except ValueError as error:  # another place may have it
-            problem = error
+            problems.append(error)
     if not found:
-        raise problem
+        raise problems[0]
     return dict(sorted(found.items()))
 
 

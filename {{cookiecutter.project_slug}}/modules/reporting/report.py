@@ -29,7 +29,8 @@ class ReportConfig:
     repeats: list[str]
     figures: list[str]
     figure_width_cm: float
-    runs_dirs: list[str]
+    runs_dir: str
+    more_runs_dirs: list[str]
     reports_dir: str
     study_files_dir: str
 
@@ -37,7 +38,7 @@ class ReportConfig:
 def report(config: ReportConfig) -> None:
     """Write the report of the study, or of every study, and say where it is."""
     _check(config)
-    for name, folders in find_places(config.runs_dirs, config.study).items():
+    for name, folders in find_places([config.runs_dir, *config.more_runs_dirs], config.study).items():
         study = read_places(folders)
         target = Path(config.reports_dir) / name
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -65,6 +65,7 @@ class TrainConfig:
     """One run. The three `dict`s are `_target_` nodes."""
 
     study: str
+    ablation: str | None  # the name of the file in config/ablation/: what it changes is in the settings
     seed: int
     restart: bool
     model: dict[str, Any]

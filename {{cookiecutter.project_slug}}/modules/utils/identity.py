@@ -11,7 +11,7 @@ from typing import Any
 from modules.utils.config import TrainConfig, flatten
 from modules.utils.run_folder import read_json
 
-NO_PART_OF_IT = ("study", "system", "restart")  # they do not change the result
+NO_PART_OF_IT = ("study", "ablation", "system", "restart")  # they do not change the result
 
 
 def run_id(config: TrainConfig) -> str:
