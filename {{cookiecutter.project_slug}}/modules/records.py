@@ -41,6 +41,7 @@ def record_start(folder: RunFolder, config: TrainConfig, data: DataSet, log: log
     record = provenance.launch_record(rerun_command(), now()) | _gpu()
     record |= {"threads": torch.get_num_threads(), "processes": world_size()}
     record |= {"data_fingerprint": data.fingerprint, "diff": None}
+    record |= {"study_file": provenance.study_files().get(config.study)}
     if launches and launches[-1]["code_id"] != record["code_id"]:
         log.warning("warning: this run goes on with other code than it began with")
     with atomic_file(folder.path / "config.yaml") as file:  # first: it makes the folder one of a run

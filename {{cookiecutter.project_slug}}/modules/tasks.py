@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from modules.utils import provenance
 from modules.utils.build import checked
-from modules.utils.config import TrainConfig, nearest, typed
+from modules.utils.config import TrainConfig, nearest
 from modules.utils.identity import data_version, differences, run_id, run_path
 from modules.utils.interruption import Interruption
 from modules.utils.run_folder import RunFolder, read_json, write_json
@@ -195,31 +195,19 @@ def _evaluate_once(folder: RunFolder, wanted: EvaluateConfig) -> None:
     if isinstance(tested, dict) and tested | best_of == tested:
         print(f"{folder.path}: evaluated already")
         return
-    from modules.parts import make_batches, make_data, make_trainer, set_up_torch
-    from modules.training.checkpoint import load_checkpoint
+    from modules.loading import load_run
+    from modules.parts import make_batches
 
-    best = load_checkpoint(folder.checkpoints / "best.pt", result["run_id"])
-    saved = folder.read_config()
-    if "system" not in saved:
-        raise ValueError(f"{folder.path / 'config.yaml'}: is missing or not that of a run; restore it")
-    saved["system"] |= {"device": wanted.device, "datasets_dir": wanted.datasets_dir, "threads": 1, "tracker": None}
-    config = typed(TrainConfig, saved)
-    device = set_up_torch(config)
-    if best["step"] != result["best"]["step"]:
-        raise ValueError(f"{folder.path}: best.pt is of step {best['step']}, which run.json does not call the best")
-    data, about = make_data(config), result["data"]
-    if (about["fingerprint"], about["split_fingerprint"]) != (data.fingerprint, data.split.fingerprint()):
-        raise ValueError(f"{folder.path}: was trained on other data or another split; the test set is not the same")
-    trainer = make_trainer(config, data, device)
-    trainer.load_weights(best["network"])
+    run = load_run(folder.path, wanted.device, wanted.datasets_dir)
+    config, data, trainer = run.config, run.data, run.trainer
     size = config.training.evaluation_batch_size
     then = result["best"]["metrics"]["validation/loss"]
-    again = trainer.evaluate(make_batches(config, data, "validation", device).in_order(size)).metrics["loss"]
+    again = trainer.evaluate(make_batches(config, data, "validation", trainer.device).in_order(size)).metrics["loss"]
     if not math.isclose(then, again, rel_tol=0.02):  # more than another device or precision explains
         raise ValueError(f"{folder.path}: validation/loss was {then:.4g} and is {again:.4g} now: the code has changed")
-    evaluation = trainer.evaluate(make_batches(config, data, "test", device).in_order(size))
+    evaluation = trainer.evaluate(make_batches(config, data, "test", trainer.device).in_order(size))
     metrics = {f"test/{name}": value for name, value in evaluation.metrics.items()}
-    about = {"format": 1, "run_id": best["run_id"], "split": "test", "step": best["step"], "metrics": metrics}
+    about = {"format": 1, **best_of, "split": "test", "metrics": metrics}
     about |= {"confusion_matrix": evaluation.confusion_matrix, "code_id": provenance.code_id()}
     write_json(folder.path / "test.json", about)
     shown = (f"{name} {value:.4f}" for name, value in metrics.items() if "_class_" not in name)

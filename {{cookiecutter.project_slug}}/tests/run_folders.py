@@ -10,6 +10,8 @@ from typing import Any
 
 import yaml
 
+from modules.reporting.study_file import StudyFile
+
 EPOCHS = 5
 STEPS_PER_EPOCH = 18
 
@@ -31,8 +33,8 @@ def config_of(study: str = "depth", model: str = "net2", seed: int = 0, **change
         "system": {"device": "cpu", "threads": 1},
     }
     for key, value in changes.items():
-        section, name = key.split(".")
-        config[section][name] = value
+        section, _, name = key.rpartition(".")
+        (config[section] if section else config)[name] = value
     return config
 
 
@@ -74,7 +76,7 @@ def add_run(
         }
         | {"examples": {"train": 1077, "validation": 360, "test": 360}},
         "seeds": {"training": seed, "split": 0},
-        "launches": [_launch()],
+        "launches": [launch()],
     }
     write_json(folder / "run.json", record)
     if test is not None:
@@ -122,6 +124,15 @@ def add_plan(study: Path, *members: dict[str, Any]) -> None:
     write_json(study / ".sweeps" / f"{_hash(full)}.json", plan)
 
 
+def plan(**entries: Any) -> StudyFile:
+    """What config/study/depth.yaml would say, with these entries."""
+    text = {"question": "Does depth help?", "hypothesis": "It does.", "formal_problem": "x to y"}
+    metric = {"metric": "validation/accuracy", "direction": "max", "baseline": {"model": "net2"}, "comparisons": []}
+    numbers = {"smallest_difference": 0.1, "alpha": 0.05, "seeds": list(range(10)), "digest": "s7d1"}
+    content: dict[str, Any] = {**text, **metric, **numbers, **entries}
+    return StudyFile(**content)
+
+
 def change_record(folder: Path, **entries: Any) -> None:
     """Replace entries of a finished run's run.json."""
     write_json(folder / "run.json", json.loads((folder / "run.json").read_bytes()) | entries)
@@ -138,7 +149,7 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def _folder(study: Path, config: dict[str, Any]) -> Path:
-    run_id = _hash({key: value for key, value in config.items() if key not in ("study", "system")})
+    run_id = _hash({key: value for key, value in config.items() if key not in ("study", "system", "ablation")})
     label = f"{config['model']['name']}-{config['data']['name']}-s{config['seed']}-{run_id}".replace("/", "_")
     folder = study / label
     folder.mkdir(parents=True)
@@ -170,7 +181,7 @@ def _write_metrics(folder: Path, rows: list[dict[str, float]]) -> None:
     (folder / "metrics.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _launch() -> dict[str, Any]:
+def launch() -> dict[str, Any]:
     return {
         "started": "2026-11-21T09:59:00+00:00",
         "argv": ["runs/train.py"],

@@ -84,9 +84,8 @@ def _numbers(results: Results, file: StudyFile, comparison: Comparison) -> str:
     counts = f"n = {n[0]}" if n[0] == n[1] else f"n = {n[0]} and {n[1]}"
     text = f"{results.metric} differs by {one.mean:+.4g}"
     if np.isfinite(one.low):
-        text += (
-            f" [{one.low:.4g}, {one.high:.4g}] ({100 * (1 - file.alpha):g} % t interval, {comparison.method}, {counts})"
-        )
+        text += f" [{one.low:.4g}, {one.high:.4g}]"
+        text += f" ({100 * (1 - file.alpha):g} % t interval, {comparison.method}, {counts})"
     else:
         text += f" ({counts})"
     if np.isfinite(comparison.p_holm):
@@ -96,30 +95,28 @@ def _numbers(results: Results, file: StudyFile, comparison: Comparison) -> str:
 
 def _to_come(results: Results, file: StudyFile, group: Group) -> str:
     """Which planned seeds have no result; one that diverged has given all that it can."""
-    there = {repeat[results.repeats.index("seed")] for repeat in group.repeats} if "seed" in results.repeats else set()
-    there |= {int(run.name.split("-s")[-1].split("-")[0]) for run in group.unfinished if run.status == "diverged"}
-    absent = [seed for seed in file.seeds if seed not in there]
-    return (
-        f"{group.label} lacks the planned seed{'s' if len(absent) > 1 else ''} {', '.join(map(str, absent))}"
-        if absent
-        else ""
-    )
+    position = results.repeats.index("seed")
+    there = {repeat[position] for repeat in (*group.repeats, *group.diverged)}
+    absent = ", ".join(str(seed) for seed in file.seeds if seed not in there)
+    return f"{group.label} lacks the planned seeds {absent}" if absent else ""
 
 
 def _together(file: StudyFile, verdicts: list[Verdict]) -> Answer:
     words = [verdict.word for verdict in verdicts]
+    if not verdicts:
+        return Answer(NOT_DECIDABLE, "The study's file plans no comparison.", verdicts)
     if set(words) == {SUPPORTED}:
         return Answer(SUPPORTED, "Every planned comparison shows the improvement.", verdicts)
     if NOT_SUPPORTED in words:
         lost = "; ".join(verdict.name for verdict in verdicts if verdict.word == NOT_SUPPORTED)
         return Answer(NOT_SUPPORTED, f"No improvement that matters: {lost}.", verdicts)
-    counts = [min(verdict.comparison.n) for verdict in verdicts if verdict.comparison]
+    seeds = min(min(verdict.comparison.n) if verdict.comparison else 0 for verdict in verdicts)
+    word = f"{NOT_DECIDABLE} with {seeds} seed{'' if seeds == 1 else 's'}"
     needed = [verdict.seeds_needed for verdict in verdicts if verdict.seeds_needed]
-    word = f"{NOT_DECIDABLE} with {min(counts, default=0)} seeds"
-    power = (
-        f"{max(needed)} seeds per setting would find a difference of {file.smallest_difference:.4g} in 80 % of studies"
-    )
-    return Answer(word, f"{power}." if needed else "How many seeds would do cannot be told from these runs.", verdicts)
+    if not needed:
+        return Answer(word, "How many seeds would do cannot be told from these runs.", verdicts)
+    power = f"{max(needed)} seeds per setting would find a difference of {file.smallest_difference:.4g}"
+    return Answer(word, f"{power} in 80 % of such studies.", verdicts)
 
 
 def _name(setting: dict[str, Any]) -> str:

@@ -11,7 +11,15 @@ from modules.reporting.run_folders import Run, Study, one_line
 def find_warnings(findings: Findings) -> list[str]:
     results, summary = findings.results, findings.summary
     study = results.study
-    checks = (_seeds(results, summary), _diverged(results), _metrics(results), _code(study), _data(study))
+    checks = (
+        _plan(findings),
+        _seeds(results, summary),
+        _diverged(results),
+        _metrics(findings),
+        _code(study),
+        _packages(study),
+        _data(study),
+    )
     return study.warnings + [warning for check in checks for warning in check]
 
 
@@ -33,6 +41,24 @@ def code_versions(study: Study) -> list[dict[str, str]]:
         }
         for (code, commit, dirty), runs in sorted(versions.items(), key=lambda item: (-len(item[1]), item[0]))
     ]
+
+
+def _plan(findings: Findings) -> Iterator[str]:
+    file, results = findings.file, findings.results
+    if file is None:
+        return
+    first = [run.record["launches"][0] for run in results.study.ended]
+    later = sum(launch.get("study_file", file.digest) != file.digest for launch in first)
+    if later:
+        yield (
+            f"config/study/{one_line(results.study.name)}.yaml was written or changed after {later} of {len(first)} "
+            "runs had begun: its plan was not made before them"
+        )
+    unplanned = sorted({repeat[results.repeats.index("seed")] for g in results.groups for repeat in g.repeats})
+    if unplanned := [seed for seed in unplanned if seed not in file.seeds]:
+        yield f"seeds that were not planned are in the means: {', '.join(map(str, unplanned))}"
+    if findings.answer is None:
+        yield f"this report is about {results.metric}; the study is about {file.metric}: it is not answered here"
 
 
 def _seeds(results: Results, summary: Summary) -> Iterator[str]:
@@ -60,12 +86,13 @@ def _diverged(results: Results) -> Iterator[str]:
         yield f"{lost} run{'s' if lost > 1 else ''} diverged in settings where none has a result: in no mean"
 
 
-def _metrics(results: Results) -> Iterator[str]:
+def _metrics(findings: Findings) -> Iterator[str]:
+    results = findings.results
     ended = results.study.ended
     rules = Counter(f"{run.record['monitor']['direction']} {run.record['monitor']['metric']}" for run in ended)
     if len(rules) > 1:
         yield f"the best evaluation was not chosen by one rule: {_enumerate(rules)}"
-    if results.metric.startswith("test/"):
+    if results.metric.startswith("test/") and not findings.answer:
         yield f"the report is about {results.metric}: settings chosen by it have seen the test set"
     evaluated = sum(bool(run.test) for run in ended)
     if 0 < evaluated < len(ended):
@@ -82,6 +109,12 @@ def _code(study: Study) -> Iterator[str]:
     for run in study.ended:
         if len({launch["code_id"] for launch in run.record["launches"]}) > 1:
             yield f"{one_line(run.name)} was resumed after the code had changed"
+
+
+def _packages(study: Study) -> Iterator[str]:
+    runs = Counter(run.packages_id for run in study.ended)
+    if len(runs) > 1:
+        yield f"the runs had {len(runs)} different sets of packages: the table of packages says which differ"
 
 
 def _data(study: Study) -> Iterator[str]:

@@ -35,6 +35,7 @@ class Group:
     runs: list[Run] = field(default_factory=list)  # with results, by seed
     unfinished: list[Run] = field(default_factory=list)  # same settings, no result
     repeats: dict[Repeat, Run] = field(default_factory=dict)  # the runs with results by their seed
+    diverged: list[Repeat] = field(default_factory=list)  # what repeats those without a result that diverged
 
     @property
     def label(self) -> str:
@@ -105,9 +106,9 @@ def settings_of(config: dict[str, Any], repeats: list[str]) -> dict[str, Any]:
     return {key: value for key, value in flat.items() if key not in repeats}
 
 
-def repeat_of(run: Run, repeats: list[str]) -> Repeat:
-    """What tells the run from the others of its group."""
-    flat = flatten(run.record["config"])
+def _repeat(config: dict[str, Any], repeats: list[str]) -> Repeat:
+    """What tells a run of this configuration from the others of its group."""
+    flat = flatten(config)
     return tuple(flat.get(key) for key in repeats)
 
 
@@ -143,6 +144,7 @@ def runs_rows(results: Results | None, study: Study) -> list[dict[str, Any]]:
     rows = []
     for run in study.runs:
         row: dict[str, Any] = {"run": run.name, "status": run.status, "reason": run.reason}
+        row["folder"] = run.path.as_posix()
         row |= settings.get(run.name, {})
         if run.ended:
             record, launch = run.record, run.record["launches"][-1]
@@ -241,7 +243,7 @@ def _group(
     keys = varying or ["model.name"]  # where nothing varies, the one row still needs a name
     groups: dict[Signature, Group] = {}
     order: dict[Signature, list[tuple[bool, float, str]]] = {}
-    repeat = {run.name: repeat_of(run, repeats) for run in study.ended}
+    repeat = {run.name: _repeat(run.record["config"], repeats) for run in study.ended}
     for run in sorted(study.ended, key=lambda run: ([_natural(key) for key in repeat[run.name]], run.name)):
         own = shown[run.name]
         signature = _signature(settings[run.name])
@@ -259,6 +261,7 @@ def _group(
             group = groups.get(_signature(settings_of(config, repeats)))
             if group:
                 group.unfinished.append(run)
+                group.diverged += [_repeat(config, repeats)] if run.status == "diverged" else []
     return [groups[signature] for signature in sorted(groups, key=order.__getitem__)]
 
 

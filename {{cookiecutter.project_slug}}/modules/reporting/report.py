@@ -5,6 +5,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from modules.reporting.analysis import write_analysis
 from modules.reporting.checks import find_warnings
 from modules.reporting.collect import runs_rows
 from modules.reporting.document import write_document
@@ -45,6 +46,7 @@ def report(config: ReportConfig) -> None:
         # Made beside and renamed when all of it is there: a failure leaves the report of yesterday.
         with tempfile.TemporaryDirectory(prefix=".report-", dir=target.parent) as beside:
             warnings, answered = _write(Path(beside), study, config)
+            write_analysis(Path(beside), name, target, Path.cwd())
             _replace(Path(beside), target)
         counts = ", ".join(f"{n} {status}" for status, n in study.counts().items())
         print(f"{target / 'report.pdf'}: {counts}" + ("" if study.ended else "; no results yet"))
@@ -93,9 +95,11 @@ def _replace(beside: Path, target: Path) -> None:
     old = listing.read_text(encoding="utf-8").splitlines() if listing.exists() else []
     try:
         for path in new:
+            if path == "analysis.py" and (target / path).exists():  # the reader may have changed it
+                continue
             (target / path).parent.mkdir(parents=True, exist_ok=True)
             os.replace(beside / path, target / path)
-        for path in set(old) - set(new):
+        for path in set(old) - {*new, "analysis.py"}:
             (target / path).unlink(missing_ok=True)
     except PermissionError as error:
         raise ValueError(f"{error.filename}: cannot be replaced; close it if another program shows it") from error

@@ -35,6 +35,7 @@ class Run:
     reason: str = ""
     record: dict[str, Any] = field(default_factory=dict)  # run.json, without its packages; empty unless there is one
     state: dict[str, Any] = field(default_factory=dict)  # state.json; empty if there is a record
+    packages_id: int = 0  # equal for runs of one report that ended with the same packages
     test: dict[str, float] = field(default_factory=dict)  # metrics of test.json, if they belong to the best weights
 
     @property
@@ -162,6 +163,7 @@ def _look(study: Path, name: str, warnings: list[str]) -> Run | None:
 
 def _with_results(run: Run, path: str, tested: bool, warnings: list[str]) -> Run:
     run.record = _read_json(f"{path}/run.json", RECORD_KEYS)
+    run.packages_id = hash(str(run.record["launches"][-1].get("packages")))
     for part in (run.record, *run.record["launches"]):
         part.pop("confusion_matrix", None)  # these two are most of a record, and in no table: thousands of them
         part.pop("packages", None)  # would fill the memory

@@ -64,8 +64,8 @@ def paired_difference(b: Array, a: Array, confidence: float, test_per_train: flo
     the variance of their mean is corrected for it (Nadeau and Bengio 2003, Inference for the generalization error,
     section 3).
     """
-    n, d = len(b), _without_noise(b - a, b, a)
-    mean, sd = float(d.mean()) if n else NAN, float(d.std(ddof=1)) if n > 1 and np.ptp(d) else 0.0
+    n, d = len(b), b - a
+    mean, sd = float(d.mean()) if n else NAN, float(d.std(ddof=1)) if n > 1 and np.ptp(_counted(b, a)) else 0.0
     if n < 2:
         return Difference(mean, NAN, NAN, NAN, NAN)
     error = sd * np.sqrt(1 / n + (test_per_train or 0.0))
@@ -94,12 +94,12 @@ def _difference(mean: float, sd: float, error: float, freedom: float, n: int, co
 def sign_flip_p(b: Array, a: Array) -> float:
     """Two-sided p of the paired differences, had each sign been drawn by chance: exact up to 13 pairs, then from 9999
     draws, always the same ones."""
-    d, n = _without_noise(b - a, b, a), len(b)
+    n = len(b)
     if n < SIGN_FLIP_FROM:
         return NAN
     draws = 2**n if n <= EXACT_UP_TO else 9999
     kind = {"permutation_type": "samples", "n_resamples": draws, "rng": np.random.default_rng(0)}
-    return float(stats.permutation_test((d,), np.mean, vectorized=True, **kind).pvalue)
+    return float(stats.permutation_test((_counted(b, a),), np.sum, vectorized=True, **kind).pvalue)
 
 
 def probability_of_improvement(b: Array, a: Array, direction: str) -> float:
@@ -131,7 +131,8 @@ def seeds_needed(sd: float, difference: float, alpha: float, power: float = 0.8)
     return max(int(n[reached.argmax()]), TEST_FROM) if reached.any() else None
 
 
-def _without_noise(d: Array, *values: Array) -> Array:
-    """0.3 - 0.2 and 0.2 - 0.1 are one difference: what the last bits of the numbers add is taken away."""
-    scale = max((float(np.abs(x).max()) for x in values if len(x)), default=0.0)
-    return np.round(d / scale, 12) * scale if scale else d
+def _counted(b: Array, a: Array) -> Array:
+    """The differences in whole units of the twelfth digit: 0.3 - 0.2 and 0.2 - 0.1 are one and the same, and sums of
+    them are exact."""
+    largest = max(float(np.abs(b).max()), float(np.abs(a).max()))
+    return np.round((b - a) * 10.0 ** (12 - np.ceil(np.log10(largest)))) if largest else b - a

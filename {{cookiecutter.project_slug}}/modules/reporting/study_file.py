@@ -1,5 +1,6 @@
 """config/study/<name>.yaml: what was asked before the runs, and what would answer it."""
 
+import hashlib
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -23,20 +24,22 @@ class StudyFile:
     smallest_difference: float  # that would matter, in the unit of the metric
     alpha: float
     seeds: list[int]
+    digest: str  # of the file, as the runs recorded it when they began
 
 
 def read_study_file(folder: Path, study: str) -> StudyFile | None:
     """The study's file, None if it has none. ValueError in a sentence that names the file and the key."""
     path = folder / f"{study}.yaml"
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        written = path.read_bytes()
+        content = yaml.safe_load(written.decode("utf-8"))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise ValueError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path}: holds no keys; begin with question: ...")
-    known = [field.name for field in fields(StudyFile)]
+    known = [field.name for field in fields(StudyFile) if field.name != "digest"]
     for key in content:
         if key not in known:
             raise ValueError(f"{path}: nothing reads the key {key!r}; {suggest(str(key), known)}")
@@ -48,7 +51,7 @@ def read_study_file(folder: Path, study: str) -> StudyFile | None:
     content["comparisons"] = [
         setting for n, setting in enumerate(content["comparisons"]) if setting not in content["comparisons"][:n]
     ]
-    return StudyFile(**content)
+    return StudyFile(**content, digest=hashlib.sha256(written).hexdigest()[:12])
 
 
 def _wrong(key: str, value: Any) -> str:

@@ -35,6 +35,13 @@ def _submitted() -> dict[str, Any]:
     return json.loads(Path(name).read_text(encoding="utf-8")) if name else {}
 
 
+def study_files() -> dict[str, str]:
+    """{study: digest of its file in config/study/}: tells later whether the file was there before the runs."""
+    return _submitted().get("study_files") or {
+        path.stem: digest(path.read_bytes()) for path in sorted((ROOT / "config" / "study").glob("*.yaml"))
+    }
+
+
 @functools.cache
 def code_id() -> str:
     """12 hex digits of the exact source files that this process can import, committed or not."""

@@ -20,7 +20,7 @@ def freeze(runs_dir: Path) -> Path:
         _copy(code)
     diff = provenance.code_diff()
     about = {"argv": sys.argv, "git": provenance.git_state(), "diff": diff and diff.decode(errors="surrogateescape")}
-    content = json.dumps(about).encode()
+    content = json.dumps(about | {"study_files": provenance.study_files()}).encode()
     submitted = code / f"submitted-{provenance.digest(content)}.json"
     with atomic_file(submitted) as file:
         file.write(content)
