@@ -2,18 +2,21 @@
 
 import csv
 import functools
+import io
 import json
 import logging
 import multiprocessing
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 import hydra
+import pytest
 import torch
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
@@ -21,7 +24,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from hydra_plugins.members.compose import Composer
-from modules.launching import Task
+from modules.launching import Task, main
 from modules.parts import make_data, make_trainer
 from modules.tasks import train
 from modules.training.recorder import Recorder
@@ -41,6 +44,7 @@ SMALL = (
 )
 SMALL_LINEAR = (*SMALL[:4], "model=linear", *SMALL[6:], "optimizer=sgd", "optimizer.momentum=0")
 DIGITS = ("data=digits", *SMALL[4:])
+FORKS = pytest.mark.xdist_group("forks")  # what forks is for one worker of pytest-xdist: one server is enough
 EVERY_STEP = ("training.evaluate_every_epochs=null", "training.evaluate_every_steps=1")
 
 
@@ -88,14 +92,23 @@ def train_small(runs_dir: Path, *overrides: str, base: tuple[str, ...] = SMALL) 
     return train_composed(compose(*base, f"system.runs_dir={runs_dir}", *overrides))
 
 
+@functools.cache
+def forking() -> Any:
+    """A multiprocessing context: where that is possible, of forks of a process that has imported torch and done nothing
+    else. It takes seconds to start: tests that use it are marked FORKS."""
+    if sys.platform == "win32":
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["torch._dynamo", "torch.optim", "torch.utils.data", "small_runs"])
+    forkserver.ensure_running()
+    return context
+
+
 @contextmanager
 def process_of(runs_dir: Path, *overrides: str) -> Iterator[BaseProcess]:
-    """The same in a process of its own, forked, where that is possible, from one that has imported torch and done
-    nothing else. A test may kill it; at the latest it is killed at the end."""
-    context = multiprocessing.get_context("spawn" if sys.platform == "win32" else "forkserver")
-    context.set_forkserver_preload(["torch._dynamo", "torch.optim", "torch.utils.data", "small_runs"])
+    """The same in a process of its own. A test may kill it; at the latest it is killed at the end."""
     composed = compose(*SMALL, f"system.runs_dir={runs_dir}", *overrides)
-    process = context.Process(target=_train_in_process, args=(composed,))
+    process = forking().Process(target=_train_in_process, args=(composed,))
     process.start()
     try:
         yield process
@@ -162,6 +175,23 @@ def run_command(*words: str, cwd: Path = ROOT) -> "subprocess.CompletedProcess[s
     return subprocess.run(
         [sys.executable, *words], cwd=cwd, capture_output=True, text=True, encoding="utf-8", check=False
     )
+
+
+def train_command_here(*words: str) -> "subprocess.CompletedProcess[str]":
+    """python runs/train.py <words>, in this process: answers, and starts the members of a sweep, without a new process
+    and its imports. What those members print is not in the answer."""
+    forking()
+    said, complained = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(said), redirect_stderr(complained):
+        patch.setattr(sys, "argv", ["runs/train.py", *words])
+        patch.setenv("HYDRA_FULL_ERROR", "1")  # main() sets it: taken back at the end
+        patch.chdir(ROOT)
+        try:
+            main("train", TrainConfig, train)
+            status: Any = 0
+        except SystemExit as end:
+            status = end.code
+    return subprocess.CompletedProcess(words, status, said.getvalue(), complained.getvalue())
 
 
 def _train_in_process(composed: DictConfig) -> None:

@@ -5,17 +5,32 @@ import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from subprocess import CompletedProcess
+from typing import Any, NamedTuple
 
 import pytest
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
-from small_runs import ROOT, SMALL, compose, config_of, hydra_compose, result, run_command, train_small, without_hydra
+from small_runs import (
+    FORKS,
+    ROOT,
+    SMALL,
+    compose,
+    config_of,
+    forking,
+    hydra_compose,
+    result,
+    run_command,
+    train_command_here,
+    train_small,
+    without_hydra,
+)
 
 from modules.launching import sentence
 from modules.utils.identity import run_name
 from modules.utils.run_folder import RunFolder
 
+pytestmark = FORKS
 # What runs/train.py does, and whether its own process needed torch for it.
 TRAIN_AND_TELL = """
 import runpy, sys
@@ -24,6 +39,29 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 print("torch imported:", "torch" in sys.modules)
 """
 TINY = ("data=synthetic", "data.examples=60", "training.epochs=1", "training.batch_size=8", "system.threads=1")
+# The members of this one: two are refused, and one has no data.
+MIXED = ("data=synthetic,digits", "training.batch_size=64,0", "training.epochs=1", "model=linear", "system.threads=1")
+
+
+class Swept(NamedTuple):
+    """The words of a sweep, what it answered, and its study as it left it."""
+
+    words: tuple[str, ...]
+    answer: "CompletedProcess[str]"
+    study: Path
+    entries: list[Path]
+    finished: dict[Path, int]
+    plans: list[dict[str, Any]]
+
+
+def swept(answer: "CompletedProcess[str]", study: Path, *words: str) -> Swept:
+    return Swept(words, answer, study, sorted(study.iterdir()), finished(study), plans(study))
+
+
+def sweep(*words: str) -> "CompletedProcess[str]":
+    """python runs/train.py --multirun <words>; its members are forked from a process that has read the code already."""
+    forking()
+    return train_command_here("--multirun", *words)
 
 
 def plans(study: Path) -> list[dict[str, Any]]:
@@ -35,36 +73,48 @@ def finished(study: Path) -> dict[Path, int]:
     return {path.parent: path.stat().st_mtime_ns for path in study.glob("*/run.json")}
 
 
-def test_an_experiment_runs_under_joblib_each_member_once(runs_dir: Path) -> None:
-    study = runs_dir / "sweep_models"
-    words = ("runs/train.py", "+experiment=sweep_models", *TINY, f"system.runs_dir={runs_dir}", "+launcher=joblib")
-    swept = compose("+experiment=sweep_models").hydra.sweeper.params
-    members = [(model, int(seed)) for model in swept.model.split(",") for seed in swept.seed.split(",")]
-    n = len(members)
+# ---- an experiment, by a command of its own
 
-    first = run_command("-c", TRAIN_AND_TELL, *words)  # no --multirun is needed
-    assert (first.returncode, first.stderr) == (0, "")
-    assert "torch imported: False" in first.stdout  # only the members need it
-    assert f"{n} members: 0 finished already, 0 refused, {n} to run" in first.stdout
-    ended = [line.split(",")[0] for line in first.stdout.splitlines() if line.startswith("[")]
+
+@pytest.fixture(scope="module")
+def experiment(tmp_path_factory: pytest.TempPathFactory) -> Swept:
+    """With the first of its seeds."""
+    runs_dir = tmp_path_factory.mktemp("experiment")
+    words = ("+experiment=sweep_models", "seed=0", *TINY, f"system.runs_dir={runs_dir}", "+launcher=joblib")
+    answer = run_command("-c", TRAIN_AND_TELL, "runs/train.py", *words)  # no --multirun is needed
+    return swept(answer, runs_dir / "sweep_models", *words)
+
+
+def test_an_experiment_runs_under_joblib_each_member_once(experiment: Swept) -> None:
+    models = compose("+experiment=sweep_models").hydra.sweeper.params.model.split(",")
+    n, answer = len(models), experiment.answer
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert "torch imported: False" in answer.stdout  # only the members need it
+    assert f"{n} members: 0 finished already, 0 refused, {n} to run" in answer.stdout
+    ended = [line.split(",")[0] for line in answer.stdout.splitlines() if line.startswith("[")]
     assert ended == [f"[{k}/{n}" for k in range(1, n + 1)]  # whole lines: the members write none
-    assert f"all {n} members are finished" in first.stdout
+    assert f"all {n} members are finished" in answer.stdout
 
-    runs = finished(study)
-    assert sorted((r["config"]["model"]["name"], r["config"]["seed"]) for r in map(result, runs)) == sorted(members)
-    (plan,) = plans(study)
-    assert {member["name"]: member["error"] for member in plan["members"]} == {path.name: None for path in runs}
-    for model, seed in members[:2]:  # a plain command has the same folder
-        assert study / run_name(config_of(f"model={model}", f"seed={seed}", *TINY)) in runs
+    configs = [result(folder)["config"] for folder in experiment.finished]
+    assert sorted((run["model"]["name"], run["seed"]) for run in configs) == sorted((model, 0) for model in models)
+    (plan,) = experiment.plans
+    assert {m["name"]: m["error"] for m in plan["members"]} == {folder.name: None for folder in experiment.finished}
 
-    again = run_command(*words)
+
+def test_a_finished_sweep_is_left_alone(experiment: Swept) -> None:
+    again, n = train_command_here(*experiment.words), len(experiment.finished)
     assert (again.returncode, again.stderr) == (0, "")
     assert f"{n} members: {n} finished already, 0 refused, 0 to run" in again.stdout
-    assert finished(study) == runs
-    assert len(plans(study)) == 1
+    assert (finished(experiment.study), plans(experiment.study)) == (experiment.finished, experiment.plans)
 
-    member = next(iter(runs))
-    alone = run_command(*shlex.split(result(member)["launches"][0]["command"])[1:])
+
+def test_a_member_is_the_run_of_a_plain_command(experiment: Swept) -> None:
+    for model in ("net2", "net5"):
+        assert experiment.study / run_name(config_of(f"model={model}", "seed=0", *TINY)) in experiment.finished
+    member = next(iter(experiment.finished))
+    python, script, *words = shlex.split(result(member)["launches"][0]["command"])
+    assert (python, script) == ("python", "runs/train.py")
+    alone = train_command_here(*words)
     assert (alone.returncode, alone.stdout) == (0, f"{member}: finished already; nothing to do\n")
 
 
@@ -85,55 +135,24 @@ def test_a_member_is_composed_as_hydra_would(words: str) -> None:
     assert composed(compose)
 
 
-@pytest.mark.parametrize(
-    ("words", "sentence"),
-    [
-        ("seed=range(0)", "--multirun: no member; a swept key has no values"),
-        (
-            "seed=range(10000) model=net2,net5",
-            "hydra.sweeper.max_jobs: the sweep has 20000 members, more than 1000; "
-            "add hydra.sweeper.max_jobs=20000 if that is meant",
-        ),
-        (
-            "hydra.launcher.n_jobs=0",
-            "hydra.launcher.n_jobs: must be a number of processes, or -1, not 0",
-        ),
-        (
-            "hydra.sweeper.combinations=[net2,net5]",
-            "hydra.sweeper.combinations: must be a list of settings, such as [{model: net2, seed: 0}]",
-        ),
-        (
-            "hydra/launcher=basic",
-            "hydra/launcher: this project's sweeps need its own launchers; use +launcher=joblib, slurm or none",
-        ),
-    ],
-)
-def test_a_sweep_that_cannot_be_meant_is_refused_before_anything_is_written(
-    words: str, sentence: str, runs_dir: Path
-) -> None:
-    answer = run_command("runs/train.py", "--multirun", f"system.runs_dir={runs_dir}", *words.split())
-    assert (answer.returncode, answer.stderr) == (1, f"error: {sentence}\n")
-    assert not runs_dir.exists()
-
-
 def test_a_sweep_over_ablations_runs_each_of_them_by_name(runs_dir: Path) -> None:
     words = (*TINY, "study=ablations", f"system.runs_dir={runs_dir}")
-    swept = run_command("runs/train.py", "--multirun", "+ablation=glob(*)", "seed=range(2)", *words)
-    assert (swept.returncode, swept.stderr) == (0, "")
+    answer = sweep("+ablation=glob(*)", "seed=range(2)", *words)
+    assert (answer.returncode, answer.stderr) == (0, "")
     names = sorted(path.stem for path in (ROOT / "config" / "ablation").glob("*.yaml"))
     runs = [result(folder)["config"] for folder in finished(runs_dir / "ablations")]
     assert sorted((run["ablation"], run["seed"]) for run in runs) == [(name, seed) for name in names for seed in (0, 1)]
     without = [run for run in runs if run["ablation"] == "one_hidden_layer"]
     assert [run["model"]["hidden_layers"] for run in without] == [1, 1]
-    plain = run_command("runs/train.py", *words)
+    plain = train_command_here(*words)
     assert "finished already" in plain.stdout  # the ablation "none" is the run itself
 
 
 def test_listed_combinations_are_members_and_not_their_product(runs_dir: Path) -> None:
     listed = "hydra.sweeper.combinations=[{model:linear,optimizer.lr:0.1},{model:net2,optimizer.lr:0.01}]"
     words = ("hydra.sweeper.params={seed:'0,1'}", "study=paired", *TINY, f"system.runs_dir={runs_dir}")
-    swept = run_command("runs/train.py", "--multirun", listed, *words)
-    assert (swept.returncode, swept.stderr) == (0, "")
+    answer = sweep(listed, *words)
+    assert (answer.returncode, answer.stderr) == (0, "")
     runs = [result(folder)["config"] for folder in finished(runs_dir / "paired")]
     assert sorted((run["model"]["name"], run["optimizer"]["lr"], run["seed"]) for run in runs) == [
         ("linear", 0.1, 0),
@@ -143,31 +162,12 @@ def test_listed_combinations_are_members_and_not_their_product(runs_dir: Path) -
     ]
 
 
-def test_under_torchrun_there_is_no_sweep(runs_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    answer = run_command("runs/train.py", "--multirun", "seed=0,1", f"system.runs_dir={runs_dir}")
-    assert answer.returncode == 1
-    assert (
-        answer.stderr == "error: --multirun: torchrun starts one run on several processes; start the sweep without it\n"
-    )
-
-
-def test_a_sweep_over_a_secret_is_refused_wherever_it_is_written(runs_dir: Path) -> None:
-    """Also one that the file of an experiment sweeps over, which is no word of the command line."""
-    params = "hydra.sweeper.params={model.api_key:'abcdef,ghijkl'}"
-    answer = run_command("runs/train.py", "--multirun", params, f"system.runs_dir={runs_dir}")
-    assert answer.returncode == 1
-    assert "looks like a secret" in answer.stderr
-    assert "abcdef" not in answer.stdout + answer.stderr
-    assert not runs_dir.exists()
-
-
 def test_a_restarted_member_is_cleared_once_and_goes_on_like_any_other(runs_dir: Path) -> None:
     done, held = (train_small(runs_dir, f"seed={seed}") for seed in (0, 1))
     (done / "mine.txt").write_text("a note")
-    words = ("runs/train.py", "--multirun", *SMALL, "seed=0,1", f"system.runs_dir={runs_dir}")
+    words = (*SMALL, "seed=0,1", f"system.runs_dir={runs_dir}")
     with RunFolder(held).locked():
-        answer = run_command(*words, "restart=true")
+        answer = sweep(*words, "restart=true")
     assert answer.returncode == 1
     assert f"restart: deletes {done} (finished at step 14" in answer.stdout
     assert answer.stdout.count("restart: deletes") == 1
@@ -175,75 +175,72 @@ def test_a_restarted_member_is_cleared_once_and_goes_on_like_any_other(runs_dir:
     assert f"refused: seed=1: {held}: process " in answer.stderr
     assert "is writing this run; wait for it or stop it" in answer.stderr
     assert not (done / "mine.txt").exists()
-    assert "finished: best validation/accuracy" in answer.stdout  # the only one that runs speaks for itself
     assert "[1/1, 0 failed, 0.0 s left] seed=0: finished in " in answer.stdout
     assert [len(result(folder)["launches"]) for folder in (done, held)] == [1, 1]
     said = [result(done)["config"], result(done)["launches"][0]["command"], *plans(done.parent)]
     assert [True for text in map(str, said) if "restart=" in text or "'restart': True" in text] == []
 
-    again = run_command(*words)
+    again = sweep(*words)
     assert (again.returncode, again.stderr) == (0, "")
     assert "2 members: 2 finished already, 0 refused, 0 to run" in again.stdout
 
 
-def test_bad_members_are_named_and_the_others_run_and_what_failed_is_tried_again(
-    runs_dir: Path, tmp_path: Path, datasets: Path
-) -> None:
-    study, data = runs_dir / "mine", tmp_path / "datasets"
-    words = (
-        *("runs/train.py", "--multirun", "data=synthetic,digits", "training.batch_size=64,0", "training.epochs=1"),
-        *(
-            "study=mine",
-            "model=linear",
-            "system.threads=1",
-            f"system.datasets_dir={data}",
-            f"system.runs_dir={runs_dir}",
-        ),
-    )
+# ---- a sweep with bad members, by a command of its own, and what is made of it
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Swept:
+    folder = tmp_path_factory.mktemp("mixed")
+    places = (f"system.datasets_dir={folder / 'datasets'}", f"system.runs_dir={folder}")
+    words = (*MIXED, "study=mine", *places)
+    return swept(run_command("runs/train.py", "--multirun", *words), folder / "mine", *words)
+
+
+@pytest.fixture(scope="module")
+def mixed_with_data(mixed: Swept, datasets: Path) -> Swept:
+    """The same once more, when there is data for all."""
+    shutil.copytree(datasets, mixed.study.parent / "datasets")
+    return swept(sweep(*mixed.words), mixed.study, *mixed.words)
+
+
+def test_bad_members_are_named_and_the_others_run(mixed: Swept) -> None:
     refused = "training.batch_size: must be at least 1, not 0"
-    missing = (
-        f"{data / 'digits' / 'dataset.json'}: the data set is missing; run: python runs/prepare.py datasets=[digits]"
-    )
+    file = mixed.study.parent / "datasets" / "digits" / "dataset.json"
+    missing = f"{file}: the data set is missing; run: python runs/prepare.py datasets=[digits]"
     expected = [("synthetic", 64, None), ("synthetic", 0, refused), ("digits", 64, missing), ("digits", 0, refused)]
 
-    first = run_command(*words)
-    assert first.returncode == 1
-    assert "Traceback" not in first.stderr
-    assert "4 members: 0 finished already, 2 refused, 2 to run" in first.stdout
-    final = first.stderr[first.stderr.index("error: ") :]
+    stdout, stderr = mixed.answer.stdout, mixed.answer.stderr
+    assert mixed.answer.returncode == 1
+    assert "Traceback" not in stderr
+    assert "4 members: 0 finished already, 2 refused, 2 to run" in stdout
+    assert "finished: best validation/accuracy" in stdout  # one at a time, they speak for themselves
+    assert "interrupted" not in stdout
+    final = stderr[stderr.index("error: ") :]
     assert final.startswith("error: 3 of 4 members did not finish:\n")
-    assert "interrupted" not in first.stdout
     for name, batch_size, error in expected:
         named = [line for line in final.splitlines() if f"data={name} training.batch_size={batch_size} " in line]
         kind = "refused" if error == refused else "failed"
         assert [line.startswith(f"  {kind} ") and line.endswith(str(error)) for line in named] == [True] * bool(error)
-    (plan,) = plans(study)
+
+    (plan,) = mixed.plans
     assert {(*member["overrides"][:2], member["error"]) for member in plan["members"]} == {
         (f"data={name}", f"training.batch_size={batch_size}", error) for name, batch_size, error in expected
     }
-    before = finished(study)
-    assert [path.name[:16] for path in before] == ["linear-synthetic"]
-    assert sorted(study.iterdir()) == [study / ".sweeps", *before]
-
-    shutil.copytree(datasets, data)
-    second = run_command(*words)
-    assert second.returncode == 1
-    assert "4 members: 1 finished already, 2 refused, 1 to run" in second.stdout
-    assert "error: 2 of 4 members did not finish:" in second.stderr
-    after = finished(study)
-    assert len(after) == 2
-    assert before.items() <= after.items()
-
-    corrected = run_command(*words, "training.batch_size=64")
-    assert "2 members: 2 finished already, 0 refused, 0 to run" in corrected.stdout
-    (plan,) = plans(study)  # nothing is left of the mistyped one, as this one has all of its runs
-    assert [member["error"] for member in plan["members"]] == [None, None]
+    assert [path.name[:16] for path in mixed.finished] == ["linear-synthetic"]
+    assert mixed.entries == [mixed.study / ".sweeps", *mixed.finished]
 
 
-def test_a_sweep_of_which_every_member_is_refused_leaves_nothing(runs_dir: Path) -> None:
-    answer = run_command("runs/train.py", "--multirun", "training.epochs=0,-1", f"system.runs_dir={runs_dir}")
+def test_what_failed_is_tried_again(mixed: Swept, mixed_with_data: Swept) -> None:
+    answer, after = mixed_with_data.answer, mixed_with_data.finished
     assert answer.returncode == 1
-    assert (
-        "error: 2 of 2 members did not finish:\n  refused  training.epochs=0   training.epochs: must" in answer.stderr
-    )
-    assert not runs_dir.exists()
+    assert "4 members: 1 finished already, 2 refused, 1 to run" in answer.stdout
+    assert "error: 2 of 4 members did not finish:" in answer.stderr
+    assert len(after) == 2
+    assert mixed.finished.items() <= after.items()
+
+
+def test_a_corrected_sweep_leaves_no_plan_of_the_mistyped_one(mixed_with_data: Swept) -> None:
+    corrected = sweep(*mixed_with_data.words, "training.batch_size=64")
+    assert "2 members: 2 finished already, 0 refused, 0 to run" in corrected.stdout
+    (plan,) = plans(mixed_with_data.study)  # this one has all of its runs
+    assert [member["error"] for member in plan["members"]] == [None, None]

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from modules.reporting.collect import Group, Results, as_text
+from modules.reporting.collect import Results
 from modules.reporting.comparisons import CORRECTED, Comparison, find_groups
+from modules.reporting.grouping import Group, as_text
 from modules.reporting.statistics import TEST_FROM, seeds_needed
 from modules.reporting.study_file import StudyFile
 

@@ -1,52 +1,20 @@
-"""From run folders to results: which settings vary, which runs differ in the seed only, and every number they wrote.
-
-Nothing here knows the name of a metric or of a setting: both are found in the files.
-"""
+"""Every number that the runs of a study wrote, in one place: nothing here knows the name of a metric."""
 
 import csv
 import io
 import json
 import math
-import unicodedata
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
-import yaml
 
-from modules.reporting.run_folders import Run, Study, is_number, one_line, suggest
+from modules.reporting.grouping import Group, Repeat, group_runs
+from modules.reporting.run_folders import Run, Study, no_garbage, one_line, suggest
 
-# What never changes the result; the name of an ablation says the same as the settings that it changes.
-NOT_A_SETTING = ("study", "system", "restart", "ablation")
-ABLATION = "ablation"  # shown like a setting where a study has ablations
-NO_ABLATION = "none"
-SPLIT = "data.split_seed"
-Signature = tuple[tuple[str, str], ...]
-Repeat = tuple[Any, ...]  # what tells a run from the others of its group: (seed,), or (seed, split_seed)
-
-
-@dataclass
-class Group:
-    """The runs that differ in nothing but what repeats them: the seed."""
-
-    settings: dict[str, str]  # what varies in this study, as text: {"model": "net2", "training.epochs": "5"}
-    config: dict[str, Any] = field(default_factory=dict)  # all of it, dotted; also "model" for "model.name"
-    runs: list[Run] = field(default_factory=list)  # with results, by seed
-    unfinished: list[Run] = field(default_factory=list)  # same settings, no result
-    repeats: dict[Repeat, Run] = field(default_factory=dict)  # the runs with results by their seed
-    diverged: list[Repeat] = field(default_factory=list)  # what repeats those without a result that diverged
-
-    @property
-    def label(self) -> str:
-        """net5, lr=0.001: names speak for themselves, other values need the end of their key."""
-        shown = {key: value for key, value in self.settings.items() if value}  # a model may lack a setting of another
-        parts = [f"{key.split('.')[-1]}={value}" if "." in key else value for key, value in shown.items()]
-        return ", ".join(parts)
-
-    def has(self, setting: dict[str, Any]) -> bool:
-        """Whether this is a group of {"model": "net2"}, or of whatever keys and values are given."""
-        return all(key in self.config and _same(self.config[key], value) for key, value in setting.items())
+CHUNK = 1000  # files of curves that are parsed at once: more cost memory, fewer cost time
 
 
 @dataclass
@@ -63,11 +31,14 @@ class Results:
     direction: str  # of that metric: "max" or "min" is better
     monitor: dict[str, str]  # {"metric": ..., "direction": "max" | "min"}: what chose the best evaluation
     repeats: list[str]  # the keys that tell the runs of a group apart
+    _columns: dict[str, dict[str, float]] = field(default_factory=dict, repr=False)
 
     def measured(self, group: Group, metric: str) -> dict[Repeat, float]:
         """The metric by seed, where it is a number."""
-        names = [run.name for run in group.repeats.values()]
-        found = dict(zip(group.repeats, self.values.loc[names, metric].to_numpy(float).tolist(), strict=True))
+        if metric not in self._columns:
+            self._columns[metric] = dict(zip(self.values.index, self.values[metric].tolist(), strict=True))
+        column = self._columns[metric]
+        found = {repeat: column[run.name] for repeat, run in group.repeats.items()}
         return {repeat: value for repeat, value in found.items() if math.isfinite(value)}
 
     @property
@@ -77,16 +48,14 @@ class Results:
         return name if name in self.values.columns and name != self.metric else None
 
 
+@no_garbage()
 def collect(study: Study, metric: str | None, direction: str | None, repeats: list[str]) -> Results:
     """Group the runs of a study, which has at least one with results.
 
     `metric` None: the one that they monitored; `direction` None: that of the monitored metric; `repeats`: the keys in
     which the runs of a group may differ.
     """
-    settings = {run.name: settings_of(run.record["config"], repeats) for run in study.ended}
-    shown = _with_ablations(study, settings)
-    varying = _find_varying(list(shown.values()))
-    groups = _group(study, settings, shown, varying, repeats)
+    groups, varying, constant = group_runs(study, repeats)
     runs = [run for group in groups for run in group.runs]
     measured = pd.DataFrame([run_metrics(run) for run in runs], index=[run.name for run in runs])
     values = pd.DataFrame({metric: pd.to_numeric(column, errors="coerce") for metric, column in measured.items()})
@@ -95,26 +64,7 @@ def collect(study: Study, metric: str | None, direction: str | None, repeats: li
     if about not in values.columns:
         raise ValueError(f"metric: no run of study {study.name!r} measured {about!r}; {suggest(about, list(values))}")
     better = direction or _direction(about, monitor)
-    constant = _find_constant(list(settings.values()), groups)
-    names = [shorten(key) for key in varying]
-    return Results(study, groups, names, constant, values, _read_curves(study), about, better, monitor, repeats)
-
-
-def settings_of(config: dict[str, Any], repeats: list[str]) -> dict[str, Any]:
-    """All that may make runs differ, with dotted keys: {"model": {"name": "net2"}} -> {"model.name": "net2"}."""
-    flat = flatten({key: value for key, value in config.items() if key not in NOT_A_SETTING})
-    return {key: value for key, value in flat.items() if key not in repeats}
-
-
-def _repeat(config: dict[str, Any], repeats: list[str]) -> Repeat:
-    """What tells a run of this configuration from the others of its group."""
-    flat = flatten(config)
-    return tuple(flat.get(key) for key in repeats)
-
-
-def seed_text(repeat: Repeat) -> str:
-    """3, or 3/0 where a run is told apart by more than its seed."""
-    return "/".join(map(as_text, repeat))
+    return Results(study, groups, varying, constant, values, _read_curves(study), about, better, monitor, repeats)
 
 
 def run_metrics(run: Run) -> dict[str, float | None]:
@@ -127,20 +77,11 @@ def metrics_in(evaluation: dict[str, Any]) -> dict[str, float | None]:
     return {name: value for name, value in evaluation["metrics"].items() if "/" in name}
 
 
-def as_text(value: object) -> str:
-    """A setting as YAML writes it, never rounded."""
-    return one_line(value) if isinstance(value, str) else json.dumps(value)
-
-
-def shorten(key: str) -> str:
-    """model.name is shown as model."""
-    return key.removesuffix(".name")
-
-
 def runs_rows(results: Results | None, study: Study) -> list[dict[str, Any]]:
     """One row per member of the study, in full precision; blank where there is nothing to know."""
     groups = results.groups if results else []
     settings = {run.name: group.settings for group in groups for run in group.runs + group.unfinished}
+    repeats = {run.name: repeat for group in groups for repeat, run in group.repeats.items()}
     rows = []
     for run in study.runs:
         row: dict[str, Any] = {"run": run.name, "status": run.status, "reason": run.reason}
@@ -148,7 +89,7 @@ def runs_rows(results: Results | None, study: Study) -> list[dict[str, Any]]:
         row |= settings.get(run.name, {})
         if run.ended:
             record, launch = run.record, run.record["launches"][-1]
-            row |= {key: flatten(record["config"]).get(key) for key in results.repeats} if results else {}
+            row |= dict(zip(results.repeats, repeats[run.name], strict=True)) if results else {}
             row |= {"best_step": record["best"]["step"], "best_epoch": record["best"]["epoch"]}
             row |= run_metrics(run)
             row |= {f"last.{name}": value for name, value in metrics_in(record["last"]).items()}
@@ -156,25 +97,6 @@ def runs_rows(results: Results | None, study: Study) -> list[dict[str, Any]]:
             row |= {"host": launch["host"], "code_id": launch["code_id"], "commit": launch["git"]["commit"]}
         rows.append(row)
     return rows
-
-
-def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """{"model": {"name": "net2"}} -> {"model.name": "net2"}, values in the form in which they are compared."""
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": _canonical(value)}
-    return flat
-
-
-def _same(one: object, other: object) -> bool:
-    return as_text(_canonical(one)) == as_text(_canonical(other))
-
-
-def _canonical(value: object) -> object:
-    """As in a run's identity, 1 and 1.0 are one number and a letter with an accent is one letter however typed."""
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return unicodedata.normalize("NFC", value) if isinstance(value, str) else value
 
 
 def _most_common(monitors: list[dict[str, str]]) -> dict[str, str]:
@@ -192,115 +114,33 @@ def _direction(metric: str, monitor: dict[str, str]) -> str:
     raise ValueError(f"direction: is {metric} better when it is higher or lower? Add direction=max or direction=min")
 
 
-def _with_ablations(study: Study, settings: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """The settings with the names of the ablations as one more, if there are any: equal settings have one name."""
-    names: dict[Signature, set[str]] = defaultdict(set)
-    for run in study.ended:
-        if name := run.record["config"].get(ABLATION):
-            names[_signature(settings[run.name])].add(name)
-    if not set().union(*names.values()) - {NO_ABLATION}:
-        return settings
-    chosen = {signature: " = ".join(sorted(given)) for signature, given in names.items()}
-    return {name: {ABLATION: chosen.get(_signature(own), NO_ABLATION), **own} for name, own in settings.items()}
-
-
-def _find_varying(configs: list[dict[str, Any]]) -> list[str]:
-    """The keys with more than one value, without those that an ablation and a `<section>.name` already determine."""
-    keys = list(dict.fromkeys(key for config in configs for key in config))
-    values = {key: [repr(config.get(key, ...)) for config in configs] for key in keys}
-    varying = [key for key in keys if len(set(values[key])) > 1]
-    shown = []
-    for key in varying:
-        section = key.split(".", 1)[0] + ".name"
-        labels = [label for label in (ABLATION, section) if label in varying and label != key]
-        by_label = list(zip(*(values[label] for label in labels), strict=True))
-        determined = labels and len(set(zip(by_label, values[key], strict=True))) == len(set(by_label))
-        if key == ABLATION or not determined:
-            shown.append(key)
-    return sorted(shown, key=lambda key: (not key.endswith(".name"), key != ABLATION))
-
-
-def _find_constant(configs: list[dict[str, Any]], groups: list[Group]) -> dict[str, str]:
-    return {
-        key: as_text(value)
-        for key, value in configs[0].items()
-        if shorten(key) not in groups[0].settings and all(config.get(key, ...) == value for config in configs)
-    }
-
-
-def _signature(settings: dict[str, Any]) -> Signature:
-    """Two runs are repetitions of each other only if these are equal."""
-    return tuple(sorted((key, repr(value)) for key, value in settings.items()))
-
-
-def _group(
-    study: Study,
-    settings: dict[str, dict[str, Any]],
-    shown: dict[str, dict[str, Any]],
-    varying: list[str],
-    repeats: list[str],
-) -> list[Group]:
-    keys = varying or ["model.name"]  # where nothing varies, the one row still needs a name
-    groups: dict[Signature, Group] = {}
-    order: dict[Signature, list[tuple[bool, float, str]]] = {}
-    repeat = {run.name: _repeat(run.record["config"], repeats) for run in study.ended}
-    for run in sorted(study.ended, key=lambda run: ([_natural(key) for key in repeat[run.name]], run.name)):
-        own = shown[run.name]
-        signature = _signature(settings[run.name])
-        if signature not in groups:
-            cells = {shorten(key): as_text(own[key]) if key in own else "" for key in keys}
-            groups[signature] = Group(cells, {ABLATION: NO_ABLATION} | own | {shorten(key): own[key] for key in own})
-            order[signature] = [_natural(own.get(key, "")) for key in keys]
-        first = groups[signature].repeats.setdefault(repeat[run.name], run)
-        if first is run:
-            groups[signature].runs.append(run)
-        else:
-            run.status, run.reason = "duplicate", f"has the settings and the seed of {one_line(first.name)}"
-    for run in study.runs:
-        if not run.ended and run.status != "duplicate" and (config := _read_config(run)):
-            group = groups.get(_signature(settings_of(config, repeats)))
-            if group:
-                group.unfinished.append(run)
-                group.diverged += [_repeat(config, repeats)] if run.status == "diverged" else []
-    return [groups[signature] for signature in sorted(groups, key=order.__getitem__)]
-
-
-def _natural(value: object) -> tuple[bool, float, str]:
-    """Numbers by size, before text."""
-    number = is_number(value) and not isinstance(value, bool)
-    return (not number, float(value) if number else 0.0, as_text(value))  # type: ignore[arg-type]
-
-
-def _read_config(run: Run) -> dict[str, Any] | None:
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    try:
-        config = yaml.load((run.path / "config.yaml").read_bytes(), loader)
-    except (OSError, yaml.YAMLError):
-        return None
-    return config if isinstance(config, dict) else None
-
-
 def _read_curves(study: Study) -> pd.DataFrame:
     """Every metrics.csv of the runs with results; a half-written last line is cut, a damaged file is named."""
     bodies: dict[bytes, list[tuple[str, bytes]]] = defaultdict(list)
+    frames = []
     for run in study.ended:
         try:
             header, _, body = (run.path / "metrics.csv").read_bytes().partition(b"\n")
         except OSError:
             header, body = b"", b""
-        body = body[: body.rfind(b"\n") + 1]
-        columns = next(csv.reader([header.decode("utf-8", "replace").strip()]), [])
+        header, body = header.strip(), body[: body.rfind(b"\n") + 1]
+        columns = next(csv.reader([header.decode("utf-8", "replace")]), [])
         if "step" not in columns or body.count(b",") != body.count(b"\n") * (len(columns) - 1):
             study.warnings.append(
                 f"{one_line(run.name)}: metrics.csv is missing or damaged: not in the learning curves"
             )
-        else:
-            bodies[header.strip()].append((run.name, body))
-    frames = []
-    for header, parts in bodies.items():
-        # One parse for all files with the same columns: pandas is fast per byte and slow per call.
-        frame = pd.read_csv(io.BytesIO(header + b"\n" + b"".join(body for _, body in parts)))
-        frame = frame.apply(pd.to_numeric, errors="coerce")
-        frame["run"] = [name for name, body in parts for _ in range(body.count(b"\n"))]
-        frames.append(frame)
+            continue
+        bodies[header].append((run.name, body))
+        if len(bodies[header]) == CHUNK:
+            frames.append(_parse(header, bodies.pop(header)))
+    frames += [_parse(header, parts) for header, parts in bodies.items()]
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame({"run": [], "step": []})
+
+
+def _parse(header: bytes, parts: list[tuple[str, bytes]]) -> pd.DataFrame:
+    """One parse for all files with the same columns: pandas is fast per byte and slow per call."""
+    frame = pd.read_csv(io.BytesIO(header + b"\n" + b"".join(body for _, body in parts)))
+    frame = frame.apply(pd.to_numeric, errors="coerce")
+    names = np.array([name for name, _ in parts], dtype=object)
+    frame["run"] = np.repeat(names, [body.count(b"\n") for _, body in parts])
+    return frame

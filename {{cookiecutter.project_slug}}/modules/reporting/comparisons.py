@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from modules.reporting.collect import ABLATION, NO_ABLATION, Group, Repeat, Results
+from modules.reporting.collect import Results
+from modules.reporting.grouping import ABLATION, NO_ABLATION, Group, Repeat
 from modules.reporting.run_folders import suggest
 from modules.reporting.statistics import (
     NAN,
@@ -85,7 +86,8 @@ def planned_pairs(results: Results, file: StudyFile) -> list[tuple[int, int, boo
 def ablation_pairs(results: Results) -> list[tuple[int, int]]:
     """Every named ablation and the same setting without it."""
     whole = [i for i, group in enumerate(results.groups) if group.config[ABLATION] == NO_ABLATION]
-    pairs = [(i, _opponent(results, i, whole, {ABLATION})) for i in range(len(results.groups)) if i not in whole]
+    parts = [i for i, group in enumerate(results.groups) if group.config[ABLATION] != NO_ABLATION]
+    pairs = [(i, _opponent(results, i, whole, {ABLATION})) for i in parts]
     return [(i, opponent) for i, opponent in pairs if opponent is not None]
 
 

@@ -3,8 +3,10 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from modules.reporting.answer import Answer, answer
-from modules.reporting.collect import Results, collect, run_metrics, seed_text
+from modules.reporting.collect import Results, collect, run_metrics
 from modules.reporting.comparisons import (
     Comparison,
     ablation_pairs,
@@ -13,6 +15,7 @@ from modules.reporting.comparisons import (
     is_distinguishable,
     planned_pairs,
 )
+from modules.reporting.grouping import seed_text
 from modules.reporting.run_folders import Study, is_number
 from modules.reporting.statistics import Estimate, describe
 from modules.reporting.study_file import StudyFile
@@ -68,13 +71,17 @@ def find(
 
 def summarise(results: Results) -> Summary:
     """Every metric over the seeds of every group."""
-    summary: Summary = {metric: [] for metric in results.values}
-    for group in results.groups:
-        values = results.values.loc[[run.name for run in group.runs]].to_numpy()
-        n, mean, sd, half = describe(values.T)
-        for row, metric in enumerate(results.values):
-            numbers = (float(one[row]) for one in (mean, sd, mean - half, mean + half))
-            summary[metric].append(Estimate(int(n[row]), *numbers))
+    summary: Summary = {}
+    sizes = np.array([len(group.runs) for group in results.groups])
+    for metric in results.values:
+        column = results.values[metric].to_numpy(float)
+        rows = np.full((len(sizes), sizes.max()), np.nan)  # the runs of values are in the order of the groups
+        rows[np.arange(sizes.max()) < sizes[:, None]] = column
+        n, mean, sd, half = describe(rows)
+        summary[metric] = [
+            Estimate(int(count), *map(float, numbers))
+            for count, *numbers in zip(n, mean, sd, mean - half, mean + half, strict=True)
+        ]
     return summary
 
 

@@ -4,11 +4,13 @@ Standard library only: `runs/status.py` must answer at once, so nothing here may
 """
 
 import difflib
+import gc
 import json
 import math
 import os
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -91,6 +93,19 @@ def suggest(name: str, known: list[str]) -> str:
     return (f"did you mean {near[0]!r}? " if near else "") + "there are: " + ", ".join(map(one_line, known))
 
 
+@contextmanager
+def no_garbage() -> Iterator[None]:
+    """Thousands of records are no garbage, and looking for some in them takes as long as reading them."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+@no_garbage()
 def read_study(folder: Path) -> Study:
     """Every run of a study by name: its folders, and the planned members that have none."""
     warnings: list[str] = []

@@ -1,6 +1,5 @@
 """What the members of a study are doing, on the terminal. Starts at once: standard library only, and rich to redraw."""
 
-import gc
 import os
 import sys
 import time
@@ -10,7 +9,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from modules.reporting.run_folders import Run, Study, duration, find_studies, is_number, one_line, read_study
+from modules.reporting.run_folders import (
+    Run,
+    Study,
+    duration,
+    find_studies,
+    is_number,
+    no_garbage,
+    one_line,
+    read_study,
+)
 
 INTERVAL_S = 2.0
 PATIENCE_S = 60.0  # a sweep needs a while from one member to the next, and to start a killed one again
@@ -42,7 +50,7 @@ def status(config: StatusConfig) -> None:
     if config.watch:
         _watch(config)
         return
-    with _no_garbage():
+    with no_garbage():
         for folder in find_studies(config.runs_dir, config.study):
             print(*(line.text for line in describe(read_study(folder))), sep="\n")
 
@@ -98,7 +106,7 @@ def _watch(config: StatusConfig) -> None:
     with _display() as show:
         while True:
             began = time.monotonic()
-            with _no_garbage():
+            with no_garbage():
                 studies = [read_study(folder) for folder in find_studies(config.runs_dir, config.study)]
                 show(studies)
             statuses = {run.status for study in studies for run in study.runs}
@@ -136,16 +144,6 @@ def _display() -> Iterator[Callable[[list[Study]], None]]:
             live.update(Text("\n".join(lines), no_wrap=True, overflow="ellipsis"), refresh=True)
 
         yield redraw
-
-
-@contextmanager
-def _no_garbage() -> Iterator[None]:
-    """Thousands of records are no garbage, and looking for some in them takes as long as printing them."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 def _row(run: Run) -> list[str]:
