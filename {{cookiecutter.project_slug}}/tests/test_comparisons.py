@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from modules.reporting.comparisons import CORRECTED, PAIRED, WELCH, Comparison
 from modules.reporting.findings import BEST, TIED, Findings, find
@@ -60,6 +61,22 @@ def test_the_paired_difference_equals_the_reference_values() -> None:
     none = paired_difference(np.array(C), np.array(A), 0.95)
     assert none.p == pytest.approx(0.8759659088, abs=1e-8)
     assert sign_flip_p(np.array(C), np.array(A)) == 1.0
+
+
+@pytest.mark.parametrize("n", [6, 9, 13])
+def test_the_sign_flip_equals_the_one_of_scipy(n: int) -> None:
+    random = np.random.default_rng(n)
+    for _ in range(5):
+        b, a = random.normal(0.5, 1, n), random.normal(0, 1, n)
+        one = stats.permutation_test((b - a,), np.mean, permutation_type="samples", n_resamples=np.inf)
+        assert sign_flip_p(b, a) == pytest.approx(one.pvalue, abs=1e-12)
+
+
+def test_the_sign_flip_of_many_seeds_is_drawn_and_always_the_same() -> None:
+    random = np.random.default_rng(0)
+    b, a = random.normal(0.5, 1, 20), random.normal(0, 1, 20)
+    t_test = paired_difference(b, a, 0.95).p
+    assert sign_flip_p(b, a) == sign_flip_p(b, a) == pytest.approx(t_test, rel=0.2)
 
 
 def test_the_corrected_and_the_unpaired_difference_equal_the_reference_values() -> None:

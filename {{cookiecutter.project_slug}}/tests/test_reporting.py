@@ -15,8 +15,8 @@ from modules.reporting.findings import Findings, find, summary_rows
 from modules.reporting.report import ReportConfig, report
 from modules.reporting.run_folders import read_study
 from modules.reporting.table_formats import to_csv, to_latex, to_markdown, write_rows
-from modules.reporting.tables import summary_table
-from tests.run_folders import EPOCHS, add_plan, add_run, add_test, add_unfinished, change_record, write_json
+from modules.reporting.tables_of_metrics import summary_table
+from tests.run_folders import EPOCHS, add_plan, add_run, add_test, add_unfinished, change_record, plan, write_json
 
 # Reference values: ten seeds of two settings, agreed on by two or more statistics libraries
 A = [91.2, 90.8, 91.5, 90.4, 91.9, 91.1, 90.6, 91.4, 91.0, 90.9]
@@ -53,6 +53,14 @@ def make_report(study: Path, metric: str | None = None) -> Path:
     return study.parents[1] / "reports" / study.name
 
 
+def write_study_file(study: Path, **entries: Any) -> None:
+    """Where `report_config` looks for it."""
+    content = {key: value for key, value in vars(plan(**entries)).items() if key != "digest"}
+    folder = study.parents[1] / "study"
+    folder.mkdir(exist_ok=True)
+    (folder / f"{study.name}.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+
+
 def read_csv(path: Path) -> list[dict[str, str]]:
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
@@ -87,12 +95,33 @@ def test_statistics_equal_the_reference_values_from_folders_to_table(study: Path
         assert [float(row["low"]), float(row["high"])] == pytest.approx([low, high], abs=5.1e-8)
 
 
+def test_comparisons_equal_the_reference_values_from_folders_to_table(study: Path) -> None:
+    for model, values in zip(REFERENCE, (A, B, C), strict=True):
+        for seed, value in enumerate(values):
+            add_run(study, model, seed, value)
+    planned = [{"model": "net5"}, {"model": "net7"}, {"model": "net5", "against": {"model": "net7"}}]
+    write_study_file(study, comparisons=planned, seeds=list(range(10)))
+    ba, ca, bc = read_csv(make_report(study) / "comparisons.csv")
+    assert [float(ba[key]) for key in ("difference", "low", "high")] == [
+        pytest.approx(0.59, abs=1e-8),
+        pytest.approx(0.3949640912, abs=1e-8),
+        pytest.approx(0.7850359088, abs=1e-8),
+    ]
+    assert float(ba["p"]) == pytest.approx(7.530431785e-05, abs=1e-12)
+    assert [float(one["p_holm"]) for one in (ba, ca, bc)] == pytest.approx(
+        [0.000225913, 0.875965909, 0.000981879], abs=1e-9
+    )
+    assert [float(one["p_sign_flip_holm"]) for one in (ba, ca, bc)] == [0.005859375, 1, 0.005859375]
+    assert [float(one["improvement_probability"]) for one in (ba, ca)] == [0.835, 0.525]
+    assert [[one[key] for key in ("wins", "ties", "losses")] for one in (ba, ca)] == [["10", "0", "0"], ["6", "0", "4"]]
+
+
 def test_tables_to_paste_are_rounded_and_settings_are_not(study: Path) -> None:
     for seed, value in enumerate(A):
         add_run(study, "net2", seed, value, **{"optimizer.lr": 0.00012345678})
         add_run(study, "net2", seed, value, **{"optimizer.lr": 1e-05})
     findings = find_all(study)
-    table = summary_table(findings.results, findings.summary, "validation/accuracy")
+    table = summary_table(findings, "validation/accuracy")
     assert table.header == ["optimizer.lr", "n", "mean", "SD", "95 % interval"]
     assert table.rows == [
         ["1e-05", "10", "91.08", "0.44", "90.76 to 91.40"],
@@ -350,7 +379,7 @@ def test_study_without_results_lists_its_runs(study: Path, capsys: pytest.Captur
 def test_another_metric_can_be_asked_for(study: Path) -> None:
     add_run(study)
     findings = find_all(study, "validation/loss")
-    caption = summary_table(findings.results, findings.summary, "validation/loss").caption
+    caption = summary_table(findings, "validation/loss").caption
     assert caption.startswith("validation/loss per setting over n seeds")
     assert caption.endswith("Each run counts with its evaluation of highest validation/accuracy.")
 
@@ -366,7 +395,8 @@ def test_run_that_was_stopped_because_it_diverged_is_listed_and_in_no_number(stu
     (listed_run,) = [row for row in read_csv(folder / "runs.csv") if row["run"] == stopped.name]
     told = {name: value for name, value in listed_run.items() if value}
     reason = "the loss became nan between steps 1 and 36"
-    assert told == {"run": stopped.name, "status": "diverged", "reason": reason, "model": "net2"}
+    about = {"run": stopped.name, "status": "diverged", "reason": reason, "model": "net2"}
+    assert told == {**about, "folder": stopped.as_posix()}
     assert [row["status"] for row in read_csv(folder / "tables" / "unfinished.csv")] == ["diverged", "diverged"]
     assert "net2: 1 of 3 runs diverged without a result: left out of its mean" in warnings_about(study)
     assert "1 run diverged in settings where none has a result: in no mean" in warnings_about(study)

@@ -11,11 +11,14 @@ from modules.reporting.collect import runs_rows
 from modules.reporting.document import write_document
 from modules.reporting.figures import draw_figures
 from modules.reporting.findings import Findings, find, summary_rows
+from modules.reporting.html_page import write_page
+from modules.reporting.numbers_tex import to_macros
 from modules.reporting.places import find_places, read_places
 from modules.reporting.run_folders import Study
 from modules.reporting.study_file import read_study_file
 from modules.reporting.table_formats import CONVERTERS, write_rows
 from modules.reporting.tables import make_tables
+from modules.reporting.tables_of_comparisons import comparison_rows
 
 WRITTEN = ".written"  # lists what a report consists of: files of yours beside it are never removed
 
@@ -77,13 +80,17 @@ def _write(folder: Path, study: Study, config: ReportConfig) -> tuple[list[str],
         findings = find(study, file, config.metric, config.direction, config.repeats)
         warnings = find_warnings(findings)
         write_rows(folder / "summary.csv", summary_rows(findings.results, findings.summary))
+        write_rows(folder / "comparisons.csv", comparison_rows(findings))
         captions = draw_figures(findings, config.figures, config.figure_width_cm, folder / "figures")
     write_rows(folder / "runs.csv", runs_rows(findings.results if findings else None, study))
     tables = make_tables(study, findings)
     for name, table in tables.items():
         for suffix, convert in CONVERTERS.items():
             (folder / "tables" / f"{name}.{suffix}").write_text(convert(table), encoding="utf-8", newline="\n")
+    macros = to_macros(study, findings)
+    (folder / "numbers.tex").write_text(macros, encoding="utf-8", newline="\n")
     write_document(folder, study, file, findings, tables, captions, warnings)
+    write_page(folder, study, file, findings, tables, captions, warnings)
     answered = f"{findings.answer.word}: {findings.answer.sentence}" if findings and findings.answer else ""
     return warnings, answered
 
