@@ -18,6 +18,7 @@ def project(request: pytest.FixtureRequest, bake: Bake) -> Path:
     return folder
 
 
+@pytest.mark.parametrize("project", ["not in git"], indirect=True)  # in git: the commands of its README
 def test_style_types_and_its_own_tests(project: Path) -> None:
     for words in (
         ["ruff", "check"],
@@ -32,10 +33,19 @@ def test_style_types_and_its_own_tests(project: Path) -> None:
 def test_all_tasks_end_in_a_report(project: Path) -> None:
     succeed("./run_all_tasks.sh", cwd=project)
     with (project / "data/reports/sweep_models/runs.csv").open(encoding="utf-8", newline="") as file:
-        assert len(list(csv.DictReader(file))) == 9
+        assert len(list(csv.DictReader(file))) == 15
     text = "".join(page.extract_text() for page in PdfReader(project / "data/reports/sweep_models/report.pdf").pages)
     for level in ("linear", "net2", "net5"):
         assert level in text
+    assert "supported" in text  # on this data two hidden layers help by far more than what matters
+    assert "not supported" not in text
+    assert "Do hidden layers help on the digits?" in text
+
+
+def test_the_analysis_beside_the_report_loads_runs_and_models(project: Path) -> None:
+    said = succeed(sys.executable, "analysis.py", cwd=project / "data/reports/sweep_models", MPLBACKEND="agg")
+    assert "ConvNet(" in said or "Linear(" in said
+    assert "359 validation examples" in said
 
 
 def test_what_was_generated_is_ignored_by_git(project: Path) -> None:
