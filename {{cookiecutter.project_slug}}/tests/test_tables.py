@@ -27,8 +27,8 @@ def study(tmp_path: Path) -> Path:
     return tmp_path / "runs" / "depth"
 
 
-def add_seeds(study: Path, model: str, values: list[float], first: int = 0, **changes: Any) -> list[Path]:
-    return [add_run(study, model, first + seed, value, **changes) for seed, value in enumerate(values)]
+def add_seeds(study: Path, model: str, values: list[float], **changes: Any) -> list[Path]:
+    return [add_run(study, model, seed, value, **changes) for seed, value in enumerate(values)]
 
 
 def found(study: Path, **entries: Any) -> Findings:
@@ -106,7 +106,8 @@ def test_fewer_than_five_seeds_give_an_interval_and_no_p(study: Path) -> None:
 
 def test_seeds_that_only_one_of_two_settings_has_are_named(study: Path) -> None:
     add_seeds(study, "net2", A[:5])
-    add_seeds(study, "net5", B[:6], first=1)
+    for seed, value in enumerate(B[:6], start=1):
+        add_run(study, "net5", seed, value)
     table = tables(study, baseline={"model": "net2"})["comparison"]
     assert column(table, "n") == ["6, 5"]
     assert "Not in pairs, for lack of seeds: net5 (lacks 0; the other lacks 5, 6)." in table.caption
@@ -215,9 +216,9 @@ def test_latex_numbers_have_signs_of_mathematics_and_lists_go_on_over_pages() ->
 
 
 def test_a_long_text_gets_a_column_that_breaks() -> None:
-    text = to_latex(Table("c", ["run", "reason", "n"], [["a", "x" * 40, "1"]], 2))
+    text = to_latex(Table("c", ["run", "reason", "n"], [["a", "x" * 50, "1"]], 2))
     assert r"l>{\raggedright\arraybackslash}p{0.55\linewidth}r" in text
-    assert "x" * 16 + r"\allowbreak{}" + "x" * 16 + r"\allowbreak{}" + "x" * 8 in text
+    assert "x" * 20 + r"\allowbreak{}" + "x" * 20 + r"\allowbreak{}" + "x" * 10 in text
 
 
 def test_letters_without_a_glyph_and_ligatures_do_not_reach_latex() -> None:

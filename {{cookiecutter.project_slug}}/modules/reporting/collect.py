@@ -139,8 +139,8 @@ def _read_curves(study: Study) -> pd.DataFrame:
 
 def _parse(header: bytes, parts: list[tuple[str, bytes]]) -> pd.DataFrame:
     """One parse for all files with the same columns: pandas is fast per byte and slow per call."""
-    frame = pd.read_csv(io.BytesIO(header + b"\n" + b"".join(body for _, body in parts)))
-    frame = frame.apply(pd.to_numeric, errors="coerce")
+    text = pd.read_csv(io.BytesIO(header + b"\n" + b"".join(body for _, body in parts)))
+    frame = pd.DataFrame({name: pd.to_numeric(column, errors="coerce") for name, column in text.items()})
     names = np.array([name for name, _ in parts], dtype=object)
     frame["run"] = np.repeat(names, [body.count(b"\n") for _, body in parts])
     return frame

@@ -81,7 +81,7 @@ def _write(folder: Path, study: Study, config: ReportConfig) -> tuple[list[str],
         warnings = find_warnings(findings)
         write_rows(folder / "summary.csv", summary_rows(findings.results, findings.summary))
         write_rows(folder / "comparisons.csv", comparison_rows(findings))
-        captions = draw_figures(findings, config.figures, config.figure_width_cm, folder / "figures")
+        captions, _not_drawn = draw_figures(findings, config.figures, config.figure_width_cm, folder / "figures")
     write_rows(folder / "runs.csv", runs_rows(findings.results if findings else None, study))
     tables = make_tables(study, findings)
     for name, table in tables.items():

@@ -1,0 +1,145 @@
+"""What the report writes for LaTeX goes through a real pdflatex: tables, numbers and the example of a thesis, for the
+study of the template and for one whose every name is hostile."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import Bake, succeed
+from pypdf import PdfReader
+
+INSTALL = "apt-get install --no-install-recommends texlive-latex-recommended lmodern"
+HOSTILE = "_a&b%c#d$e~f^g\\h{i}<j>\"k'l|m\nn é 中 --*[x] `o` ''p,,q ---"
+SHOWN = HOSTILE.replace("\n", "\\n").replace("中", "U+4E2D")  # as pdflatex can show it
+OVERFULL_PT = 2.0  # a reader sees more
+
+STUDIES = """
+import json, sys, yaml
+from pathlib import Path
+from tests.run_folders import add_run, add_unfinished, change_record
+runs, hostile = Path("data/runs"), sys.argv[1]
+MEANS = {"linear": 0.95, "net2": 0.97, "net5": 0.92}
+
+def add(study, model, seed, value, **changes):
+    value = round(value + 0.002 * (seed * 7 % 5) + 0.001 * ((seed + len(model)) % 3), 4)
+    folder = add_run(study, model, seed, value, test=round(value - 0.01, 4), **changes)
+    record = json.loads((folder / "run.json").read_bytes())
+    for number in range(10):
+        record["best"]["metrics"][f"validation/accuracy_class_{number}"] = value - 0.01 * (number * seed % 3)
+    record["best"]["metrics"][f"validation/{hostile}"] = value
+    record["launches"][0]["host"] = hostile
+    if seed:
+        record["launches"][0]["packages"] = {hostile: hostile}
+    change_record(folder, best=record["best"], launches=record["launches"])
+
+for seed in range(5):
+    for model, mean in MEANS.items():
+        add(runs / "sweep_models", model, seed, mean)
+    for model, ablation in {hostile: hostile, "$x$": "none", "=1+1": "x", "net_2": "net_2", "net-2": "net-2"}.items():
+        changes = {"optimizer.name": hostile + model, "ablation": ablation}
+        add(runs / hostile, model, seed, 0.9 + len(model) / 1000, **changes)
+for study in (runs / "sweep_models", runs / hostile):
+    add_unfinished(study, "failed", "net7", 0, reason=" ".join([hostile, "was out of memory. "] * 9))
+plan = yaml.safe_load(Path("config/study/sweep_models.yaml").read_text("utf-8"))
+plan |= {"question": hostile, "hypothesis": hostile, "formal_problem": hostile, "baseline": {"model": "$x$"}}
+plan |= {"comparisons": [{"model": hostile}]}
+Path("config/study", hostile + ".yaml").write_text(yaml.safe_dump(plan, allow_unicode=True), "utf-8")
+"""
+
+# Everything that the report wrote, with letters that can be read back from the PDF.
+ALL = r"""\documentclass{article}
+\input{glyphtounicode}\pdfgentounicode=1
+\usepackage[T1]{fontenc}\usepackage{lmodern,array,booktabs,longtable}
+\usepackage[a2paper,margin=2cm]{geometry}
+\input{REPORT/numbers.tex}
+\begin{document}
+TABLES
+\section*{Numbers}
+NUMBERS
+\end{document}
+"""
+
+
+@pytest.fixture(scope="module")
+def project(bake: Bake) -> Path:
+    """A generated project with the reports of both studies."""
+    if not shutil.which("pdflatex"):
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"pdflatex: not found; install with `{INSTALL}`")
+    project = bake()
+    succeed(sys.executable, "-c", STUDIES, HOSTILE, cwd=project, PYTHONPATH=str(project))
+    succeed(sys.executable, "runs/report.py", cwd=project)
+    return project
+
+
+def pdflatex(file: Path, times: int = 1) -> str:
+    """What LaTeX said the last time; it must end without an error and run off no page."""
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", file.name]
+    said = ""
+    for _ in range(times):
+        ended = subprocess.run(
+            command, cwd=file.parent, capture_output=True, check=False, env={**os.environ, "max_print_line": "9999"}
+        )
+        said = ended.stdout.decode("utf-8", "replace")
+        assert ended.returncode == 0, said[-3000:]
+    assert "Undefined control sequence" not in said
+    wide = [float(points) for points in re.findall(r"Overfull \\hbox \(([\d.]+)pt", said)]
+    assert max(wide, default=0.0) <= OVERFULL_PT, said
+    return said
+
+
+def letters(file: Path) -> str:
+    """All that can be read in a PDF, without the spaces, which say where a line was broken."""
+    text = "".join(page.extract_text() for page in PdfReader(file).pages)
+    return re.sub(r"\s+", "", text).translate({0x2019: "'", 0x2018: "`"})
+
+
+def compile_all(report: Path, folder: Path) -> tuple[str, Path]:
+    """Every table and every number of a report in one document."""
+    tables = sorted((report / "tables").glob("*.tex"))
+    names = re.findall(r"^\\newcommand\{(\\[A-Za-z]+)\}", (report / "numbers.tex").read_text("utf-8"), re.MULTILINE)
+    assert len(tables) > 5
+    assert len(names) > 100
+    shutil.copytree(report, folder / "report")
+    inputs = "\n\n".join(rf"\noindent\input{{report/tables/{table.name}}}" for table in tables)
+    numbers = "\n\n".join(f"{name}{{}}, ${name}$" for name in names)
+    file = folder / "all.tex"
+    file.write_text(ALL.replace("REPORT", "report").replace("TABLES", inputs).replace("NUMBERS", numbers), "utf-8")
+    return pdflatex(file, times=2), folder / "all.pdf"
+
+
+def test_example_compiles_and_shows_what_the_report_says(project: Path) -> None:
+    said = pdflatex(project / "thesis" / "example.tex", times=2)
+    shown = letters(project / "thesis" / "example.pdf")
+    assert "undefined" not in said
+    assert "has no value" not in said
+    summary = (project / "data/reports/sweep_models/tables/summary.csv").read_text("utf-8").splitlines()
+    for cell in (cell for line in summary[1:] for cell in line.split(",")):
+        assert cell.replace(" ", "") in shown
+    assert "Thehypothesisissupported" in shown
+    for figure in (project / "data/reports/sweep_models/figures").glob("*.pdf"):
+        assert f"figures/{figure.name}" in said, f"{figure.name} is not in example.tex"
+    for table in (project / "data/reports/sweep_models/tables").glob("*.tex"):
+        assert f"tables/{table.name}" in said, f"{table.name} is not in example.tex"
+
+
+def test_every_table_and_number_compiles_with_hostile_names(project: Path, tmp_path: Path) -> None:
+    (report,) = (folder for folder in (project / "data/reports").iterdir() if folder.name != "sweep_models")
+    said, pdf = compile_all(report, tmp_path)
+    shown, name = letters(pdf), re.sub(r"\s+", "", SHOWN)
+    assert shown.count(name) > 10
+    assert "??" in shown  # five seeds have no p of sign flips
+    assert "PSignFlip" in re.sub(r"\s+", "", said)
+    assert "hasnovalue" in re.sub(r"\s+", "", said)
+
+
+def test_report_of_hostile_names_opens_with_question_and_answer(project: Path) -> None:
+    (report,) = (folder for folder in (project / "data/reports").iterdir() if folder.name != "sweep_models")
+    first = letters(report / "report.pdf")
+    name = re.sub(r"\s+", "", SHOWN)
+    assert f"Reportofstudy{name}" in first
+    assert f"Question{name.split(chr(92) + 'n')[0]}" in first  # a question may have lines
+    assert f"SupportedEveryplannedcomparisonshowstheimprovement.•{name}againstnone:supported." in first

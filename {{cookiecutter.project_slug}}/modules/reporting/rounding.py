@@ -1,0 +1,43 @@
+"""How numbers are rounded where people read them; settings never are."""
+
+import math
+import statistics
+from collections.abc import Iterable
+
+
+def decimals_for(sds: Iterable[float]) -> int:
+    """As many that a typical SD has two digits that mean something; four where there is none."""
+    there = [sd for sd in sds if sd > 0]
+    return min(max(1 - math.floor(math.log10(statistics.median(there))), 0), 8) if there else 4
+
+
+def rounded(value: float, decimals: int, sign: str = "") -> str:
+    """Blank for a value that does not exist; a value too small for the decimals keeps two digits of its own."""
+    if not math.isfinite(value):
+        return ""
+    small = 0 < abs(value) < 0.5 * 10**-decimals
+    return f"{value:{sign}.2g}" if small else f"{value:{sign}.{decimals}f}"
+
+
+def interval(low: float, high: float, decimals: int) -> str:
+    return f"{low:.{decimals}f} to {high:.{decimals}f}" if math.isfinite(low) and math.isfinite(high) else ""
+
+
+def p_value(p: float) -> str:
+    if not math.isfinite(p):
+        return ""
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def three_digits(value: float) -> str:
+    """12.5, 310, 12345: what a cost needs, never an exponent; blank for a value that does not exist."""
+    if not math.isfinite(value):
+        return ""
+    if value.is_integer() or abs(value) >= 100:
+        return f"{value:.0f}"
+    return f"{value:.{min(2 - math.floor(math.log10(abs(value))), 8)}f}"
+
+
+def percent(share: float) -> str:
+    """95 for 0.95, and 99.9 for 0.999."""
+    return f"{100 * share:.10g}"
