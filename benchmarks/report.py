@@ -29,7 +29,10 @@ def make_runs(study: Path, runs: int, settings: int) -> None:
         rate, seed = 0.001 * (1 + n % settings), n // settings
         folder = add_run(study, "net2", seed, 0.9 + (n * 7919 % 1000) / 20000, **{"optimizer.lr": round(rate, 6)})
         change_record(folder, confusion_matrix=[[10] * 10] * 10, launches=[{**launch(), "packages": PACKAGES}])
-        rows = [[18 * epoch, epoch, *(round(1 / (epoch + k + seed), 16) for k in range(6))] for epoch in range(1, EPOCHS + 1)]
+        rows = [
+            [18 * epoch, epoch, *(round(1 / (epoch + k + seed), 16) for k in range(6))]
+            for epoch in range(1, EPOCHS + 1)
+        ]
         lines = [",".join(["step", "epoch", *METRICS]), *(",".join(map(repr, row)) for row in rows)]
         (folder / "metrics.csv").write_text("\n".join(lines) + "\n")
 
@@ -77,7 +80,8 @@ def main() -> None:
     read = measure(10_000, arguments.settings, command, arguments.rounds)
     all_of_it = measure(1_000, arguments.settings, [], arguments.rounds)
     print(f"{arguments.settings} settings, {arguments.rounds} rounds")
-    print(f"10,000 runs read and tabulated  {statistics.median(s for s, _ in read):.2f} s, {max(mb for _, mb in read):.0f} MB")
+    seconds, memory = statistics.median(s for s, _ in read), max(mb for _, mb in read)
+    print(f"10,000 runs read and tabulated  {seconds:.2f} s, {memory:.0f} MB")
     print(f"1,000 runs to all outputs       {statistics.median(s for s, _ in all_of_it):.2f} s")
 
 

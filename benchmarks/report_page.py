@@ -19,7 +19,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "{{cookiecutter.pro
 
 from modules.reporting.checks import find_warnings
 from modules.reporting.findings import find
-from modules.reporting.html_page import write_page
+from modules.reporting.pages.contents import Contents
+from modules.reporting.pages.html_page import write_page
 from modules.reporting.run_folders import read_study
 from modules.reporting.tables import make_tables
 from tests.run_folders import add_run, write_json
@@ -69,8 +70,8 @@ def write(study: Path, folder: Path) -> tuple[float, Path]:
     """How long write_page takes, median, and the page."""
     read = read_study(study)
     findings = find(read, None, None, None, ["seed"])
-    arguments = (make_tables(read, findings), {}, find_warnings(findings))
-    return timed(lambda: write_page(folder, read, None, findings, *arguments)), folder / "report.html"
+    contents = Contents(read, None, findings, make_tables(read, findings), {}, [], find_warnings(findings))
+    return timed(lambda: write_page(folder, contents)), folder / "report.html"
 
 
 def timed(work: Callable[[], None]) -> float:

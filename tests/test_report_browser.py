@@ -33,7 +33,8 @@ import json, sys
 from pathlib import Path
 from modules.reporting.checks import find_warnings
 from modules.reporting.findings import find
-from modules.reporting.html_page import write_page
+from modules.reporting.pages.contents import Contents
+from modules.reporting.pages.html_page import write_page
 from modules.reporting.run_folders import read_study
 from modules.reporting.tables import make_tables
 from tests.run_folders import add_run, add_unfinished
@@ -45,7 +46,7 @@ def page(name, study):
     read = read_study(study)
     findings = find(read, None, None, None, ["seed"]) if read.ended else None
     warnings = find_warnings(findings) if findings else []
-    write_page(folder / name, read, None, findings, make_tables(read, findings), {}, warnings)
+    write_page(folder / name, Contents(read, None, findings, make_tables(read, findings), {}, [], warnings))
 
 study = folder / "runs" / "depth"
 for model, accuracy in (("net2", 0.7), ("net5", 0.9)):

@@ -12,6 +12,14 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# The files that take longest, first: of the others there is always one for the worker that would have to wait.
+FIRST = ("test_sweep", "test_reporting", "test_resume", "test_provenance", "test_mistakes", "test_training")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: FIRST.index(item.path.stem) if item.path.stem in FIRST else len(FIRST))
+
+
 @pytest.fixture(scope="session")
 def datasets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with every data set of config/prepare.yaml's kind, prepared; not to be changed."""

@@ -6,11 +6,11 @@ import io
 import json
 import logging
 import multiprocessing
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,6 @@ SMALL = (
 )
 SMALL_LINEAR = (*SMALL[:4], "model=linear", *SMALL[6:], "optimizer=sgd", "optimizer.momentum=0")
 DIGITS = ("data=digits", *SMALL[4:])
-FORKS = pytest.mark.xdist_group("forks")  # what forks is for one worker of pytest-xdist: one server is enough
 EVERY_STEP = ("training.evaluate_every_epochs=null", "training.evaluate_every_steps=1")
 
 
@@ -95,12 +94,15 @@ def train_small(runs_dir: Path, *overrides: str, base: tuple[str, ...] = SMALL) 
 @functools.cache
 def forking() -> Any:
     """A multiprocessing context: where that is possible, of forks of a process that has imported torch and done nothing
-    else. It takes seconds to start: tests that use it are marked FORKS."""
+    else, which takes it seconds, once."""
     if sys.platform == "win32":
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["torch._dynamo", "torch.optim", "torch.utils.data", "small_runs"])
-    forkserver.ensure_running()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))  # Python 3.11's server knows no other, and says nothing
+        (first := context.Process(target=int)).start()
+        first.join()  # by then the server has imported all of it, and the next process takes only its own time
     return context
 
 
@@ -180,7 +182,6 @@ def run_command(*words: str, cwd: Path = ROOT) -> "subprocess.CompletedProcess[s
 def train_command_here(*words: str) -> "subprocess.CompletedProcess[str]":
     """python runs/train.py <words>, in this process: answers, and starts the members of a sweep, without a new process
     and its imports. What those members print is not in the answer."""
-    forking()
     said, complained = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(said), redirect_stderr(complained):
         patch.setattr(sys, "argv", ["runs/train.py", *words])

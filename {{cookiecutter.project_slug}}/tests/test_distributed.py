@@ -1,9 +1,11 @@
 """One run on several processes: the same folder, the same results, the same bits when it is resumed."""
 
+import gc
 import itertools
 import logging
 import multiprocessing
 import os
+import shutil
 import socket
 import time
 from collections.abc import Callable
@@ -19,6 +21,7 @@ from small_runs import (
     column,
     compose,
     config_of,
+    forking,
     result,
     same_bits,
     small_trainer,
@@ -35,6 +38,7 @@ from modules.utils.interruption import Interruption
 from modules.utils.run_folder import RunFolder
 
 pytestmark = pytest.mark.skipif("sys.platform == 'win32'", reason="torchrun's gloo is tested on Linux and macOS")
+OF_TWO = ("model=net_bn", "training.evaluation_batch_size=3")
 WITH_BUFFERS = ("model=net_bn", "model.dropout=0.3", "training.ema_decay=0.9", "training.accumulation=2")
 OFTEN = ("training.batch_size=4", "training.evaluate_every_epochs=null", "training.evaluate_every_steps=3")
 
@@ -43,13 +47,11 @@ def start(processes: int, work: Callable[..., object], *arguments: Any) -> list[
     """What torchrun does: processes that find each other by their environment."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch._dynamo", "torch.optim", "torch.utils.data", "small_runs"])
     started = []
     for rank in range(processes):
         place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": processes}
         variables = {**place, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-        started.append(context.Process(target=_as_one_of_them, args=(variables, work, *arguments)))
+        started.append(forking().Process(target=_as_one_of_them, args=(variables, work, *arguments)))
         started[-1].start()
     return started
 
@@ -84,12 +86,17 @@ def test_two_processes_train_as_one_does_with_their_batches_together(tmp_path: P
     assert not list(together.glob("train-rank*.log"))
 
 
-def test_all_processes_evaluate_with_the_same_batch_statistics(tmp_path: Path) -> None:
-    folder = train_on(2, tmp_path, "model=net_bn", "training.evaluation_batch_size=3")
-    trainer = small_trainer("model=net_bn")
-    trainer.load_weights(checkpoint(folder)["network"])
+@pytest.fixture(scope="module")
+def of_two(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run on two processes; not to be changed."""
+    return train_on(2, tmp_path_factory.mktemp("of_two"), *OF_TWO)
+
+
+def test_all_processes_evaluate_with_the_same_batch_statistics(of_two: Path) -> None:
+    trainer = small_trainer(OF_TWO[0])
+    trainer.load_weights(checkpoint(of_two)["network"])
     again = trainer.evaluate(trainer.validation.in_order(512)).metrics["loss"]
-    assert column(folder, "validation/loss")[-1] == pytest.approx(again, rel=1e-6)
+    assert column(of_two, "validation/loss")[-1] == pytest.approx(again, rel=1e-6)
 
 
 def test_a_killed_run_of_two_processes_ends_with_the_same_bits(tmp_path: Path) -> None:
@@ -107,12 +114,12 @@ def test_a_killed_run_of_two_processes_ends_with_the_same_bits(tmp_path: Path) -
     assert_same_run(once, resumed)
 
 
-def test_another_number_of_processes_is_refused(tmp_path: Path) -> None:
-    folder = train_on(2, tmp_path)
+def test_another_number_of_processes_is_refused(of_two: Path, tmp_path: Path) -> None:
+    shutil.copytree(of_two, folder := tmp_path / "default" / of_two.name)
     (folder / "run.json").unlink()
     refused = "began on 2 processes and cannot go on with 1; use torchrun --nproc-per-node=2"
     with pytest.raises(ValueError, match=refused):
-        train_small(tmp_path)
+        train_small(tmp_path, *OF_TWO)
 
 
 def test_a_resumed_run_hears_a_signal_within_seconds(tmp_path: Path) -> None:
@@ -137,6 +144,7 @@ def test_one_process_alone_is_not_wrapped() -> None:
 
 def _as_one_of_them(variables: dict[str, object], work: Callable[..., object], *arguments: Any) -> None:
     multiprocessing.set_start_method(None, force=True)  # loader workers start as they do under runs/train.py
+    gc.freeze()  # what was imported before the fork: process_group() looks for garbage, and need not look there
     os.environ |= {name: str(value) for name, value in variables.items()}
     work(*arguments)
 

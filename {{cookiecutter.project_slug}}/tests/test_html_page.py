@@ -12,14 +12,15 @@ from typing import Any
 import pytest
 import yaml
 
-from modules.reporting import html_page
 from modules.reporting.checks import find_warnings
 from modules.reporting.findings import find
-from modules.reporting.html_page import write_page
+from modules.reporting.pages import html_page
+from modules.reporting.pages.contents import Contents
+from modules.reporting.pages.html_page import write_page
 from modules.reporting.run_folders import read_study
 from modules.reporting.study_file import read_study_file
-from modules.reporting.table_formats import Table
 from modules.reporting.tables import make_tables
+from modules.reporting.tables.formats import Table
 from tests.run_folders import EPOCHS, STEPS_PER_EPOCH, add_plan, add_run, add_unfinished
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\"'&amp;\n\u2028<!--data--> é 中 {x}\\"
@@ -72,7 +73,7 @@ def page_of(
     findings = find(read, file, metric, "max" if metric else None, ["seed"]) if read.ended else None
     warnings = find_warnings(findings) if findings else read.warnings
     shown = make_tables(read, findings) if tables is None else tables
-    write_page(folder, read, file, findings, shown, {"cost": "What it costs."}, warnings)
+    write_page(folder, Contents(read, file, findings, shown, {"cost": "What it costs."}, [], warnings))
     return (folder / "report.html").read_text(encoding="utf-8")
 
 

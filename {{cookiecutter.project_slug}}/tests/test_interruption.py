@@ -220,7 +220,8 @@ def test_restart_says_what_it_deletes_and_trains_the_same_run_anew(
 
 
 def test_restart_deletes_nothing_but_a_folder_of_this_run(runs_dir: Path) -> None:
-    composed = compose(*_small(runs_dir), "restart=true")
+    words = (*SMALL, f"system.runs_dir={runs_dir}")
+    composed = compose(*words, "restart=true")
     folder = train_small(runs_dir)
     for content in ("", "notes: mine", "model: {name: another}", "- not a run"):
         (folder / "config.yaml").write_text(content)
@@ -228,7 +229,7 @@ def test_restart_deletes_nothing_but_a_folder_of_this_run(runs_dir: Path) -> Non
             train_composed(composed)
     (folder / "config.yaml").unlink()
     with pytest.raises(ValueError, match="holds something else than this run; look at it and remove it by hand"):
-        discard(config_of(*_small(runs_dir)))
+        discard(config_of(*words))
     assert (folder / "checkpoints" / "last.pt").exists()
 
 
@@ -241,10 +242,6 @@ def test_a_run_that_is_being_written_is_not_deleted(runs_dir: Path) -> None:
         with pytest.raises(ValueError, match=f"process {process.pid} on .* is writing this run"):
             train_small(runs_dir, long, "restart=true")
         assert process.is_alive()
-
-
-def _small(runs_dir: Path) -> tuple[str, ...]:
-    return (*SMALL, f"system.runs_dir={runs_dir}")
 
 
 def _recorder(folder: Path, interruption: Interruption) -> Recorder:

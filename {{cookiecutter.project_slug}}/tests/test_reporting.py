@@ -14,8 +14,8 @@ from modules.reporting.checks import find_warnings
 from modules.reporting.findings import Findings, find, summary_rows
 from modules.reporting.report import ReportConfig, report
 from modules.reporting.run_folders import read_study
-from modules.reporting.table_formats import to_csv, to_latex, to_markdown, write_rows
-from modules.reporting.tables_of_metrics import summary_table
+from modules.reporting.tables.formats import to_csv, to_latex, to_markdown, write_rows
+from modules.reporting.tables.metrics import summary_table
 from tests.run_folders import EPOCHS, add_plan, add_run, add_test, add_unfinished, change_record, plan, write_json
 
 # Reference values: ten seeds of two settings, agreed on by two or more statistics libraries
@@ -397,7 +397,7 @@ def test_run_that_was_stopped_because_it_diverged_is_listed_and_in_no_number(stu
     told = {name: value for name, value in listed_run.items() if value}
     reason = "the loss became nan between steps 1 and 36"
     about = {"run": stopped.name, "status": "diverged", "reason": reason, "model": "net2"}
-    assert told == {**about, "folder": stopped.as_posix()}
+    assert told == {**about, "seed": "2", "folder": stopped.as_posix()}
     assert [row["status"] for row in read_csv(folder / "tables" / "unfinished.csv")] == ["diverged", "diverged"]
     assert "net2: 1 of 3 runs diverged without a result: left out of its mean" in warnings_about(study)
     assert "1 run diverged in settings where none has a result: in no mean" in warnings_about(study)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from small_runs import DIGITS, SMALL, checkpoint, process_of, same_bits, train_small
+from small_runs import DIGITS, SMALL, checkpoint, forking, process_of, same_bits, train_small
 
 # Everything that a checkpoint has to carry: momentum, dropout, augmentation, batch statistics, averaged weights, a
 # falling learning rate; evaluations that are no whole number of epochs.
@@ -26,8 +26,15 @@ EVERYTHING = (
 )
 
 
+@pytest.fixture(scope="module")
+def often_saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished run; not to be changed."""
+    return train_small(tmp_path_factory.mktemp("often_saved"), "system.checkpoint_minutes=0")
+
+
 def uninterrupted(runs_dir: Path, *overrides: str) -> tuple[Path, float]:
     """The run's folder, and the seconds it took from the start of its process."""
+    forking()
     started = time.monotonic()
     with process_of(runs_dir, *EVERYTHING, *overrides) as process:
         process.join()
@@ -77,6 +84,7 @@ def assert_kills_change_nothing(tmp_path: Path, at_least: int, *overrides: str) 
         assert_same_run(folder, killed)
         resumed += (killed / "train.log").read_text(encoding="utf-8").count("resumed at step")
         kills += more
+        seconds *= 1 if more else 0.5  # they were those of a busy moment
 
 
 def test_a_run_killed_at_random_moments_equals_an_uninterrupted_run(tmp_path: Path) -> None:
@@ -176,17 +184,16 @@ def damage(path: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["flipped", "zeroed", "cut", "emptied", "text", "a tensor made a folder", "foreign"])
-def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(runs_dir: Path, tmp_path: Path, kind: str) -> None:
-    once = train_small(tmp_path / "once", "system.checkpoint_minutes=0")
-    folder = train_small(runs_dir, "system.checkpoint_minutes=0")
+def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(often_saved: Path, runs_dir: Path, kind: str) -> None:
+    shutil.copytree(often_saved, folder := runs_dir / "default" / often_saved.name)
     (folder / "run.json").unlink()
     last = folder / "checkpoints" / "last.pt"
     if kind == "foreign":
         torch.save(checkpoint(folder) | {"run_id": "0" * 12}, last)
     else:
         damage(last, kind)
-    train_small(runs_dir)
-    assert_same_run(once, folder)
+    assert train_small(runs_dir) == folder
+    assert_same_run(often_saved, folder)
     assert f"warning: {last}: " in log_of(folder)
     assert "the run uses the one before" in log_of(folder)
     assert "resumed at step 13/14" in log_of(folder)
@@ -194,16 +201,16 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(runs_dir: Path
 
 @pytest.mark.parametrize("lost", ["checkpoints", "best", "rows"])
 def test_where_no_checkpoint_can_be_used_the_run_begins_again_and_says_so(
-    runs_dir: Path, tmp_path: Path, lost: str
+    often_saved: Path, runs_dir: Path, lost: str
 ) -> None:
-    once, folder = train_small(tmp_path / "once"), unfinished(runs_dir)
+    folder = unfinished(runs_dir)
     for name in {"checkpoints": ["last", "best"], "best": ["best"]}.get(lost, []):
         damage(folder / "checkpoints" / f"{name}.pt", "flipped")
     if lost == "rows":
         (folder / "metrics.csv").write_bytes((folder / "metrics.csv").read_bytes()[:-1])
     train_small(runs_dir)
     assert "the run starts again from step 0" in log_of(folder)
-    assert_same_run(once, folder)
+    assert_same_run(often_saved, folder)
 
 
 def test_a_checkpoint_of_another_version_is_refused(runs_dir: Path) -> None:

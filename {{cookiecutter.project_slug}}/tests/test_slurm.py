@@ -13,7 +13,7 @@ import pytest
 from hydra.errors import HydraException
 from hydra.types import HydraContext
 from hydra.utils import instantiate
-from small_runs import ROOT, compose
+from small_runs import ROOT, compose, train_command_here
 
 from modules.launching import sentence
 from modules.reporting.run_folders import read_study
@@ -23,7 +23,6 @@ from modules.utils.snapshot import freeze
 from tests.run_folders import add_plan, add_unfinished
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="pretends commands by shell scripts")
-COMMAND = ("runs/train.py", "--multirun", "data=synthetic", "+launcher=slurmgpu")
 
 
 @pytest.fixture
@@ -49,8 +48,9 @@ def pretend_a_cluster(tools: Path) -> None:
 
 
 def submit(runs_dir: Path, *words: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, *COMMAND, *words, f"system.runs_dir={runs_dir}"]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, encoding="utf-8", check=False)
+    return train_command_here(
+        "--multirun", "data=synthetic", "+launcher=slurmgpu", *words, f"system.runs_dir={runs_dir}"
+    )
 
 
 def launcher(*overrides: str) -> Any:

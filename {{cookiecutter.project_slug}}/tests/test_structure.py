@@ -1,6 +1,7 @@
 """What may import what, and that no command waits for torch that starts no run; for sweeps see test_sweep.py."""
 
 import ast
+import functools
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ ALLOWED = {  # which other packages of modules/ each one imports
 TOUCH_HYDRA = ("hydra_plugins", "modules/launching.py")
 
 
+@functools.cache
 def imports(path: Path) -> set[str]:
     """The full names of the modules that a file imports anywhere in it."""
     found = set()

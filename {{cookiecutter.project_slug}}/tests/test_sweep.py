@@ -12,7 +12,6 @@ import pytest
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from small_runs import (
-    FORKS,
     ROOT,
     SMALL,
     compose,
@@ -30,7 +29,6 @@ from modules.launching import sentence
 from modules.utils.identity import run_name
 from modules.utils.run_folder import RunFolder
 
-pytestmark = FORKS
 # What runs/train.py does, and whether its own process needed torch for it.
 TRAIN_AND_TELL = """
 import runpy, sys

@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 
-from modules.reporting.document import write_document
 from modules.reporting.findings import Findings, find
-from modules.reporting.macro_names import macro_names
-from modules.reporting.numbers_tex import to_macros
+from modules.reporting.pages.contents import Contents
+from modules.reporting.pages.document import write_document
+from modules.reporting.pages.macro_names import macro_names
+from modules.reporting.pages.numbers_tex import to_macros
 from modules.reporting.run_folders import read_study
-from modules.reporting.table_formats import Table, to_csv, to_latex, to_markdown
 from modules.reporting.tables import make_tables
-from modules.reporting.tables_of_comparisons import comparison_rows
+from modules.reporting.tables.comparisons import comparison_rows
+from modules.reporting.tables.formats import Table, to_csv, to_latex, to_markdown
 from tests.run_folders import add_run, add_unfinished, change_record, plan
 
 A = [91.2, 90.8, 91.5, 90.4, 91.9, 91.1, 90.6, 91.4, 91.0, 90.9]
@@ -298,8 +299,8 @@ def test_the_document_shows_every_kind_of_answer(study: Path, tmp_path: Path) ->
     for plan_or_none, metric in ((file, None), (file, "validation/loss"), (None, None)):
         findings = find(members, plan_or_none, metric, None, ["seed"])
         made = make_tables(members, findings)
-        write_document(tmp_path, members, plan_or_none, findings, made, {}, ["_a *b* #c"])
+        write_document(tmp_path, Contents(members, plan_or_none, findings, made, {}, ["_x"], ["_a *b* #c"]))
         sizes.append((tmp_path / "report.pdf").stat().st_size)
-    write_document(tmp_path, members, file, None, {}, {}, [])
+    write_document(tmp_path, Contents(members, file, None, {}, {}, [], []))
     assert len({*sizes, (tmp_path / "report.pdf").stat().st_size}) == 4
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["report.pdf"]

@@ -11,20 +11,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from modules.reporting.grouping import Group, Repeat, group_runs
+from modules.reporting.grouping import Group, Grouping, Repeat, group_runs
 from modules.reporting.run_folders import Run, Study, no_garbage, one_line, suggest
 
 CHUNK = 1000  # files of curves that are parsed at once: more cost memory, fewer cost time
 
 
 @dataclass
-class Results:
+class Results(Grouping):
     """What a study found, read once; the other modules only compute and draw."""
 
     study: Study
-    groups: list[Group]
-    varying: list[str]  # names of the settings that vary, beside the seed
-    constant: dict[str, str]  # settings that are the same in every run with results
     values: pd.DataFrame  # one row per run with results; metrics of the best evaluation and of the test split
     curves: pd.DataFrame  # all metrics.csv, with the column "run"
     metric: str  # the one that the report is about
@@ -55,8 +52,8 @@ def collect(study: Study, metric: str | None, direction: str | None, repeats: li
     `metric` None: the one that they monitored; `direction` None: that of the monitored metric; `repeats`: the keys in
     which the runs of a group may differ.
     """
-    groups, varying, constant = group_runs(study, repeats)
-    runs = [run for group in groups for run in group.runs]
+    grouping = group_runs(study, repeats)
+    runs = [run for group in grouping.groups for run in group.runs]
     measured = pd.DataFrame([run_metrics(run) for run in runs], index=[run.name for run in runs])
     values = pd.DataFrame({metric: pd.to_numeric(column, errors="coerce") for metric, column in measured.items()})
     monitor = _most_common([run.record["monitor"] for run in runs])  # checks.py says so if there are several
@@ -64,7 +61,17 @@ def collect(study: Study, metric: str | None, direction: str | None, repeats: li
     if about not in values.columns:
         raise ValueError(f"metric: no run of study {study.name!r} measured {about!r}; {suggest(about, list(values))}")
     better = direction or _direction(about, monitor)
-    return Results(study, groups, varying, constant, values, _read_curves(study), about, better, monitor, repeats)
+    curves = _read_curves(study)
+    return Results(
+        **vars(grouping),
+        study=study,
+        values=values,
+        curves=curves,
+        metric=about,
+        direction=better,
+        monitor=monitor,
+        repeats=repeats,
+    )
 
 
 def run_metrics(run: Run) -> dict[str, float | None]:
@@ -79,17 +86,12 @@ def metrics_in(evaluation: dict[str, Any]) -> dict[str, float | None]:
 
 def runs_rows(results: Results | None, study: Study) -> list[dict[str, Any]]:
     """One row per member of the study, in full precision; blank where there is nothing to know."""
-    groups = results.groups if results else []
-    settings = {run.name: group.settings for group in groups for run in group.runs + group.unfinished}
-    repeats = {run.name: repeat for group in groups for repeat, run in group.repeats.items()}
     rows = []
     for run in study.runs:
         row: dict[str, Any] = {"run": run.name, "status": run.status, "reason": run.reason}
-        row["folder"] = run.path.as_posix()
-        row |= settings.get(run.name, {})
+        row |= {"folder": run.path.as_posix()} | (results.about.get(run.name, {}) if results else {})
         if run.ended:
             record, launch = run.record, run.record["launches"][-1]
-            row |= dict(zip(results.repeats, repeats[run.name], strict=True)) if results else {}
             row |= {"best_step": record["best"]["step"], "best_epoch": record["best"]["epoch"]}
             row |= run_metrics(run)
             row |= {f"last.{name}": value for name, value in metrics_in(record["last"]).items()}

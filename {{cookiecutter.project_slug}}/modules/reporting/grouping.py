@@ -4,8 +4,10 @@ Nothing here knows the name of a setting: all are found in the files.
 """
 
 import json
+import re
 import unicodedata
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,9 +49,18 @@ class Group:
         )
 
 
-def group_runs(study: Study, repeats: list[str]) -> tuple[list[Group], list[str], dict[str, str]]:
-    """The groups in natural order, the names of the settings that vary beside `repeats`, and those that are the same in
-    all of them. A second run of the same settings and seed becomes a duplicate."""
+@dataclass
+class Grouping:
+    """The runs of a study, by their settings."""
+
+    groups: list[Group]  # in natural order
+    varying: list[str]  # names of the settings that vary, beside what repeats a run
+    constant: dict[str, str]  # settings that are the same in every run with results
+    about: dict[str, dict[str, Any]]  # of each run, also one without results: {"model": "net2", "seed": 3}
+
+
+def group_runs(study: Study, repeats: list[str]) -> Grouping:
+    """A second run of the same settings and seed becomes a duplicate."""
     found: dict[str, list[tuple[Repeat, Run]]] = defaultdict(list)
     settings: dict[str, Settings] = {}
     names: dict[str, set[str]] = defaultdict(set)
@@ -62,14 +73,24 @@ def group_runs(study: Study, repeats: list[str]) -> tuple[list[Group], list[str]
     shown = _with_ablations(settings, names)
     varying = _find_varying(list(shown.values()))
     keys = varying or ["model.name"]  # where nothing varies, the one row still needs a name
-    groups = {}
+    groups: dict[str, Group] = {}
+    about: dict[str, dict[str, Any]] = {}
     for signature in sorted(shown, key=lambda signature: [_natural(shown[signature].get(key, "")) for key in keys]):
         own = shown[signature]
-        cells = {shorten(key): as_text(own[key]) if key in own else "" for key in keys}
-        groups[signature] = Group(cells, {ABLATION: NO_ABLATION} | own | {shorten(key): own[key] for key in own})
+        groups[signature] = Group(
+            _cells(own, keys), {ABLATION: NO_ABLATION} | own | {shorten(key): own[key] for key in own}
+        )
         _fill(groups[signature], found[signature])
-    _add_unfinished(study, groups, repeats)
-    return list(groups.values()), [shorten(key) for key in varying], _find_constant(list(settings.values()), keys)
+        cells = groups[signature].settings
+        about |= {run.name: cells | dict(zip(repeats, repeat, strict=True)) for repeat, run in found[signature]}
+    for run, own, repeat in _unfinished(study, repeats):
+        about[run.name] = _cells(own, keys) | dict(zip(repeats, repeat, strict=True))
+        if group := groups.get(_signature(own)):
+            group.unfinished.append(run)
+            group.diverged += [repeat] if run.status == "diverged" else []
+            about[run.name] |= group.settings
+    constant = _find_constant(list(settings.values()), keys)
+    return Grouping(list(groups.values()), [shorten(key) for key in varying], constant, about)
 
 
 def split(config: dict[str, Any], repeats: list[str]) -> tuple[Settings, Repeat]:
@@ -159,20 +180,22 @@ def _fill(group: Group, runs: list[tuple[Repeat, Run]]) -> None:
             run.status, run.reason = "duplicate", f"has the settings and the seed of {one_line(first.name)}"
 
 
-def _add_unfinished(study: Study, groups: dict[str, Group], repeats: list[str]) -> None:
+def _unfinished(study: Study, repeats: list[str]) -> Iterator[tuple[Run, Settings, Repeat]]:
+    """The runs without results whose configuration can be read."""
     for run in study.runs:
-        if run.ended or run.status == "duplicate" or not (config := _read_config(run)):
-            continue
-        own, repeat = split(config, repeats)
-        if group := groups.get(_signature(own)):
-            group.unfinished.append(run)
-            group.diverged += [repeat] if run.status == "diverged" else []
+        if not run.ended and run.status != "duplicate" and (config := _read_config(run)):
+            yield run, *split(config, repeats)
+
+
+def _cells(own: Settings, keys: list[str]) -> dict[str, str]:
+    return {shorten(key): as_text(own[key]) if key in own else "" for key in keys}
 
 
 def _natural(value: object) -> tuple[bool, float, str]:
-    """Numbers by size, before text."""
-    number = is_number(value) and not isinstance(value, bool)
-    return (False, float(value), "") if number else (True, 0.0, as_text(value))  # type: ignore[arg-type]
+    """Numbers by size, before text; net2 before net10."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and is_number(value):
+        return False, float(value), ""
+    return True, 0.0, re.sub(r"\d+", lambda digits: digits[0].zfill(12), as_text(value))
 
 
 def _read_config(run: Run) -> dict[str, Any] | None:

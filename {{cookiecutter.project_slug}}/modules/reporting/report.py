@@ -5,20 +5,21 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from modules.reporting.analysis import write_analysis
 from modules.reporting.checks import find_warnings
 from modules.reporting.collect import runs_rows
-from modules.reporting.document import write_document
 from modules.reporting.figures import draw_figures
-from modules.reporting.findings import Findings, find, summary_rows
-from modules.reporting.html_page import write_page
-from modules.reporting.numbers_tex import to_macros
+from modules.reporting.findings import find, summary_rows
+from modules.reporting.pages.analysis import write_analysis
+from modules.reporting.pages.contents import Contents
+from modules.reporting.pages.document import write_document
+from modules.reporting.pages.html_page import write_page
+from modules.reporting.pages.numbers_tex import to_macros
 from modules.reporting.places import find_places, read_places
 from modules.reporting.run_folders import Study
 from modules.reporting.study_file import read_study_file
-from modules.reporting.table_formats import CONVERTERS, write_rows
 from modules.reporting.tables import make_tables
-from modules.reporting.tables_of_comparisons import comparison_rows
+from modules.reporting.tables.comparisons import comparison_rows
+from modules.reporting.tables.formats import CONVERTERS, write_rows
 
 WRITTEN = ".written"  # lists what a report consists of: files of yours beside it are never removed
 
@@ -48,14 +49,14 @@ def report(config: ReportConfig) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         # Made beside and renamed when all of it is there: a failure leaves the report of yesterday.
         with tempfile.TemporaryDirectory(prefix=".report-", dir=target.parent) as beside:
-            warnings, answered = _write(Path(beside), study, config)
+            contents = _write(Path(beside), study, config)
             write_analysis(Path(beside), name, target, Path.cwd())
             _replace(Path(beside), target)
         counts = ", ".join(f"{n} {status}" for status, n in study.counts().items())
         print(f"{target / 'report.pdf'}: {counts}" + ("" if study.ended else "; no results yet"))
-        if answered:
-            print(f"  {answered}")
-        for warning in warnings:
+        if contents.findings and (answer := contents.findings.answer):
+            print(f"  {answer.word}: {answer.sentence}")
+        for warning in contents.warnings:
             print(f"  warning: {warning}")
 
 
@@ -68,31 +69,29 @@ def _check(config: ReportConfig) -> None:
         raise ValueError("repeats: must contain seed; add data.split_seed where each seed has a split of its own")
 
 
-def _write(folder: Path, study: Study, config: ReportConfig) -> tuple[list[str], str]:
-    """Everything that a report consists of, into an empty folder; returns what must be said, and the answer."""
+def _write(folder: Path, study: Study, config: ReportConfig) -> Contents:
+    """Everything that a report consists of, into an empty folder."""
     (folder / "tables").mkdir()
     (folder / "figures").mkdir()
-    findings: Findings | None = None
-    captions: dict[str, str] = {}
-    warnings = study.warnings
     file = read_study_file(Path(config.study_files_dir), study.name)
+    contents = Contents(study, file, None, {}, {}, [], study.warnings)
     if study.ended:
         findings = find(study, file, config.metric, config.direction, config.repeats)
-        warnings = find_warnings(findings)
+        contents.findings, contents.warnings = findings, find_warnings(findings)
+        drawn = draw_figures(findings, config.figures, config.figure_width_cm, folder / "figures")
+        contents.captions, contents.not_drawn = drawn
         write_rows(folder / "summary.csv", summary_rows(findings.results, findings.summary))
         write_rows(folder / "comparisons.csv", comparison_rows(findings))
-        captions, _not_drawn = draw_figures(findings, config.figures, config.figure_width_cm, folder / "figures")
-    write_rows(folder / "runs.csv", runs_rows(findings.results if findings else None, study))
-    tables = make_tables(study, findings)
-    for name, table in tables.items():
+    contents.tables = make_tables(study, contents.findings)
+    write_rows(folder / "runs.csv", runs_rows(contents.findings and contents.findings.results, study))
+    for name, table in contents.tables.items():
         for suffix, convert in CONVERTERS.items():
             (folder / "tables" / f"{name}.{suffix}").write_text(convert(table), encoding="utf-8", newline="\n")
-    macros = to_macros(study, findings)
+    macros = to_macros(study, contents.findings)
     (folder / "numbers.tex").write_text(macros, encoding="utf-8", newline="\n")
-    write_document(folder, study, file, findings, tables, captions, warnings)
-    write_page(folder, study, file, findings, tables, captions, warnings)
-    answered = f"{findings.answer.word}: {findings.answer.sentence}" if findings and findings.answer else ""
-    return warnings, answered
+    write_document(folder, contents)
+    write_page(folder, contents)
+    return contents
 
 
 def _replace(beside: Path, target: Path) -> None:

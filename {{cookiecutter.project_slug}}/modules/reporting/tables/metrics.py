@@ -5,10 +5,10 @@ import re
 from modules.reporting.collect import Results
 from modules.reporting.comparisons import find_groups
 from modules.reporting.findings import BEST, TIED, Findings
-from modules.reporting.rounding import decimals_for, interval, percent, rounded
 from modules.reporting.run_folders import one_line
 from modules.reporting.statistics import CONFIDENCE, TEST_FROM, Estimate
-from modules.reporting.table_formats import Table
+from modules.reporting.tables.formats import Table
+from modules.reporting.tables.rounding import decimals_for, interval, percent, rounded
 
 MOST_COLUMNS = 6  # settings beside each other
 PER_CLASS = re.compile(r"(.+)_class_(.+)", re.DOTALL)

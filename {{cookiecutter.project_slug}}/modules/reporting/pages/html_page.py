@@ -20,31 +20,25 @@ from modules.reporting.answer import Verdict
 from modules.reporting.collect import Results, runs_rows
 from modules.reporting.findings import Findings
 from modules.reporting.grouping import as_text
+from modules.reporting.pages.contents import Contents
 from modules.reporting.run_folders import Study, one_line
 from modules.reporting.study_file import StudyFile
-from modules.reporting.table_formats import Table
-from modules.reporting.tables_of_metrics import selection_rule
+from modules.reporting.tables.formats import Table
+from modules.reporting.tables.metrics import selection_rule
 
 RUN_LISTS = ("runs", "unfinished")  # tables of runs: the page has its own list of all of them
 LONG = 60  # letters of a cell that is set on several lines
 MOST_VALUES = 100_000  # of all curves together; a browser draws so many at once, and they are 0.7 MB
 
 
-def write_page(
-    folder: Path,
-    study: Study,
-    file: StudyFile | None,
-    findings: Findings | None,
-    tables: dict[str, Table],
-    captions: dict[str, str],
-    warnings: list[str],
-) -> None:
+def write_page(folder: Path, contents: Contents) -> None:
     """Write report.html into the folder that holds figures/; without results it lists the runs only."""
     template = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
-    results = findings.results if findings else None
-    content = [*_head(study, results), *_answer(file, findings), *_warnings(warnings)]
-    content += [part for name, table in tables.items() if name not in RUN_LISTS for part in _table(name, table)]
-    content += _figures(captions)
+    study, results = contents.study, contents.findings.results if contents.findings else None
+    shown = {name: table for name, table in contents.tables.items() if name not in RUN_LISTS}
+    content = [*_head(study, results), *_answer(contents.file, contents.findings), *_warnings(contents.warnings)]
+    content += [part for name, table in shown.items() for part in _table(name, table)]
+    content += _figures(contents.captions, contents.not_drawn)
     parts = {
         "title": _text(study.name),
         "style_hash": _hash(template, "style"),
@@ -139,15 +133,15 @@ def _class(table: Table, column: int, cell: str) -> str:
     return ' class="long"' if len(cell) > LONG else ""
 
 
-def _figures(captions: dict[str, str]) -> list[str]:
+def _figures(captions: dict[str, str], not_drawn: list[str]) -> list[str]:
     if not captions:
         return []
     items = "".join(
         f'<li><a href="figures/{quote(name, safe="")}.pdf">{_text(name.replace("_", " "))}</a>. {_text(caption)}</li>'
         for name, caption in captions.items()
     )
-    note = "In the folder figures beside this page, as PDF and PNG."
-    return [f'<section class="figures"><h2>Figures</h2><p class="caption">{note}</p><ul>{items}</ul></section>']
+    note = " Not drawn: ".join(["In the folder figures beside this page, as PDF and PNG.", *not_drawn])
+    return [f'<section class="figures"><h2>Figures</h2><p class="caption">{_text(note)}</p><ul>{items}</ul></section>']
 
 
 def _run_list(study: Study, results: Results | None) -> dict[str, Any]:

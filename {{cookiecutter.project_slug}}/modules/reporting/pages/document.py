@@ -10,10 +10,11 @@ import typst
 from modules.reporting.answer import Verdict
 from modules.reporting.figures import drawable
 from modules.reporting.findings import Findings
+from modules.reporting.pages.contents import Contents
 from modules.reporting.run_folders import Study
 from modules.reporting.study_file import StudyFile
-from modules.reporting.table_formats import BREAK, Table, breakable
-from modules.reporting.tables import selection_rule
+from modules.reporting.tables.formats import BREAK, Table, breakable
+from modules.reporting.tables.metrics import selection_rule
 
 MOST_ROWS = 300  # of a table on paper
 WIDEST = 4  # cells of a column that are measured: to measure all of them takes as long as to draw them
@@ -25,16 +26,9 @@ SECTIONS = {
 }
 
 
-def write_document(
-    folder: Path,
-    study: Study,
-    file: StudyFile | None,
-    findings: Findings | None,
-    tables: dict[str, Table],
-    captions: dict[str, str],
-    warnings: list[str],
-) -> None:
+def write_document(folder: Path, contents: Contents) -> None:
     """Write report.pdf into the folder that holds figures/; without results it lists the runs only."""
+    study, file, findings, tables = contents.study, contents.file, contents.findings, contents.tables
     results = findings.results if findings else None
     content = {
         "study": breakable(study.name),
@@ -45,8 +39,9 @@ def write_document(
         "rule": selection_rule(results) if results else None,
         "varying": list(map(breakable, results.varying)) if results else [],
         "constant": {breakable(key): breakable(value) for key, value in results.constant.items()} if results else {},
-        "warnings": list(map(breakable, warnings)),
-        "figures": [{"path": f"figures/{name}.pdf", "caption": caption} for name, caption in captions.items()],
+        "warnings": list(map(breakable, contents.warnings)),
+        "not_drawn": list(map(breakable, contents.not_drawn)),
+        "figures": [{"path": f"figures/{name}.pdf", "caption": caption} for name, caption in contents.captions.items()],
     }
     for section, names in SECTIONS.items():
         content[section] = [_on_paper(name, tables[name]) for name in names if name in tables]

@@ -1,36 +1,10 @@
-"""Tables to read and to paste, rounded: which there are, and the lists of runs.
-
-The full precision is in runs.csv, summary.csv and comparisons.csv beside report.pdf: those are for programs, these for
-eyes.
-"""
+"""The runs of a study, one by one: with results and without."""
 
 from modules.reporting.collect import Results
-from modules.reporting.findings import Findings
-from modules.reporting.rounding import rounded
 from modules.reporting.run_folders import Study, duration, one_line
-from modules.reporting.table_formats import Table
-from modules.reporting.tables_of_comparisons import ablation_table, comparison_table
-from modules.reporting.tables_of_metrics import per_class_table, selection_rule, summary_table
-from modules.reporting.tables_of_provenance import cost_table, data_table, provenance_table
-
-
-def make_tables(study: Study, findings: Findings | None) -> dict[str, Table]:
-    """{file name without suffix: table}, in the order in which the report shows them."""
-    tables: dict[str, Table | None] = {}
-    if findings:
-        results = findings.results
-        tables["summary"] = summary_table(findings, results.metric)
-        tables["summary_test"] = summary_table(findings, results.test_metric) if results.test_metric else None
-        tables["comparison"] = comparison_table(findings)
-        tables["ablation"] = ablation_table(findings)
-        tables["per_class"] = per_class_table(findings)
-        tables["cost"] = cost_table(results)
-        tables["runs"] = runs_table(results)
-    tables["unfinished"] = unfinished_table(study)
-    if study.ended:
-        tables["data"] = data_table(study)
-        tables["provenance"] = provenance_table(study)
-    return {name: table for name, table in tables.items() if table}
+from modules.reporting.tables.formats import Table
+from modules.reporting.tables.metrics import selection_rule
+from modules.reporting.tables.rounding import rounded
 
 
 def runs_table(results: Results) -> Table:

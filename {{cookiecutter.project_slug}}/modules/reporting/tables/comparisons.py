@@ -8,11 +8,11 @@ from typing import Any
 from modules.reporting.comparisons import CORRECTED, PAIRED, WELCH, Comparison
 from modules.reporting.findings import Findings
 from modules.reporting.grouping import ABLATION, Group, as_text, seed_text
-from modules.reporting.rounding import decimals_for, interval, p_value, percent, rounded
 from modules.reporting.run_folders import one_line
 from modules.reporting.statistics import INTERVAL_FROM, SIGN_FLIP_FROM, TEST_FROM
-from modules.reporting.table_formats import Table
-from modules.reporting.tables_of_metrics import selection_rule
+from modules.reporting.tables.formats import Table
+from modules.reporting.tables.metrics import selection_rule
+from modules.reporting.tables.rounding import decimals_for, interval, p_value, percent, rounded
 
 TESTS = {
     PAIRED: "the t test on pairs of the same seed",

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from modules.reporting.comparisons import Comparison
 from modules.reporting.findings import BEST, Findings
 from modules.reporting.grouping import Group
-from modules.reporting.macro_names import Name, macro_names
-from modules.reporting.rounding import decimals_for, p_value, percent, rounded, three_digits
+from modules.reporting.pages.macro_names import Name, macro_names
 from modules.reporting.run_folders import Study, one_line
 from modules.reporting.statistics import CONFIDENCE
-from modules.reporting.table_formats import escape_latex
-from modules.reporting.tables_of_provenance import mean_cost
+from modules.reporting.tables.formats import escape_latex
+from modules.reporting.tables.provenance import mean_cost
+from modules.reporting.tables.rounding import decimals_for, p_value, percent, rounded, three_digits
 
 STATUSES = ("finished", "diverged", "running", "interrupted", "dead", "failed", "missing", "queued", "refused")
 STATUSES += ("duplicate", "unreadable")

@@ -1,0 +1,164 @@
+"""Runs of a cluster, brought here by a real rclone over SFTP with the command of docs/report.md, are one study with the
+runs made here: whatever is in both places counts once, and a copy taken too early is made good by the next one."""
+
+import csv
+import os
+import re
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import Bake, command, succeed
+
+INSTALL = "apt-get install --no-install-recommends rclone"
+ADD = "import sys; from pathlib import Path; from tests.run_folders import add_run; study = Path(sys.argv[1])\n"
+HERE = "for seed in range(3): add_run(study, 'net2', seed, 0.9 + seed / 100)"
+THERE = "for seed in range(3): add_run(study, 'net5', seed, 0.94 + seed / 50, test=0.9)"
+
+
+@pytest.fixture(scope="module")
+def baked(bake: Bake) -> Path:
+    if not shutil.which("rclone"):
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"rclone: not found; install with `{INSTALL}`")
+    return bake()
+
+
+@pytest.fixture
+def project(baked: Path) -> Iterator[Path]:
+    """A generated project in which net2 ran; nothing of it is left for the next test."""
+    add(baked, baked / "data/runs/depth", HERE)
+    yield baked
+    for folder in ("runs", "reports", "from_cluster"):
+        shutil.rmtree(baked / "data" / folder, ignore_errors=True)
+
+
+@pytest.fixture
+def cluster(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The runs of the study on "the cluster", in which net5 ran; rclone knows it by the name cluster."""
+    study = tmp_path / "cluster" / "study" / "data" / "runs" / "depth"
+    add(project, study, THERE)
+    for run in study.iterdir():
+        (run / "checkpoints").mkdir()
+        (run / "checkpoints" / "last.pt").write_bytes(bytes(1000))
+    monkeypatch.setenv("HOME", str(tmp_path))  # keys and settings of rclone
+    monkeypatch.setenv("RCLONE_CONFIG", str(tmp_path / "rclone.conf"))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    remote = f"[cluster]\ntype = sftp\nhost = 127.0.0.1\nport = {port}\nuser = me\n"
+    hidden = succeed("rclone", "obscure", "secret", cwd=tmp_path)
+    (tmp_path / "rclone.conf").write_text(f"{remote}pass = {hidden}", encoding="utf-8")
+    words = ["rclone", "serve", "sftp", tmp_path / "cluster", "--addr", f"127.0.0.1:{port}", "--user", "me"]
+    words += ["--dir-cache-time", "0s"]  # it would not see what changes there
+    with (tmp_path / "served.log").open("w") as log:
+        server = subprocess.Popen([*words, "--pass", "secret"], stdout=log, stderr=log)
+        try:
+            wait_for(port, server)
+            yield study
+        finally:
+            server.kill()
+            server.wait()
+
+
+def wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
+    for _ in range(200):
+        assert server.poll() is None, "rclone serve ended"
+        with socket.socket() as connection:
+            if connection.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise AssertionError("rclone serve does not answer")
+
+
+def add(project: Path, study: Path, runs: str) -> None:
+    succeed(sys.executable, "-c", ADD + runs, study, cwd=project, PYTHONPATH=str(project))
+
+
+def copy(project: Path) -> None:
+    """The command of docs/report.md."""
+    (typed,) = re.findall(r"^rclone copy .*$", (project / "docs" / "report.md").read_text("utf-8"), re.MULTILINE)
+    succeed(*shlex.split(typed), cwd=project)
+
+
+def report(project: Path, *words: str) -> str:
+    return succeed(sys.executable, "runs/report.py", "study=depth", *words, cwd=project)
+
+
+def rows(project: Path, table: str) -> list[dict[str, str]]:
+    with (project / "data" / "reports" / "depth" / table).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def means(project: Path) -> dict[str, tuple[str, str]]:
+    found = [row for row in rows(project, "summary.csv") if row["metric"] == "validation/accuracy"]
+    return {row["model"]: (row["n"], row["mean"]) for row in found}
+
+
+def test_runs_of_two_places_are_the_study_that_they_would_be_in_one(project: Path, cluster: Path) -> None:
+    shared = next((project / "data/runs/depth").glob("net2-*-s2-*"))
+    shutil.copytree(shared, cluster / shared.name)
+    copy(project)
+    assert not list((project / "data/from_cluster").rglob("checkpoints"))
+    said = report(project, "more_runs_dirs=[data/from_cluster]")
+    assert said.splitlines()[0].endswith("report.pdf: 6 finished")
+    apart, listed = means(project), {row["run"]: row["folder"] for row in rows(project, "runs.csv")}
+    assert len(listed) == 6
+    assert listed[shared.name].startswith("data/runs/")
+    shutil.copytree(project / "data/from_cluster", project / "data/runs", dirs_exist_ok=True)
+    report(project)
+    assert means(project) == apart
+    assert apart["net5"] == ("3", "0.96")
+
+
+def test_one_place_named_in_several_ways_is_one_place(project: Path, cluster: Path) -> None:
+    copy(project)
+    copied = project / "data" / "from_cluster"
+    ways = f"[data/from_cluster,./data/../data/from_cluster,'{copied}',data/runs]"
+    said = report(project, f"more_runs_dirs={ways}")
+    assert said.splitlines()[0].endswith("report.pdf: 6 finished")
+    assert "other results" not in said
+
+
+def test_copy_of_a_half_written_run_is_named_and_made_good_by_the_next_copy(project: Path, cluster: Path) -> None:
+    late = next(cluster.glob("net5-*-s1-*"))
+    whole = {name: (late / name).read_bytes() for name in ("run.json", "metrics.csv", "test.json")}
+    for name, content in whole.items():
+        (late / name).write_bytes(content[: len(content) // 2])
+    copy(project)
+    said = report(project, "more_runs_dirs=[data/from_cluster]")
+    assert said.splitlines()[0].endswith("report.pdf: 5 finished, 1 unreadable")
+    assert means(project)["net5"] == ("2", "0.96")
+    reasons = {row["run"]: row["reason"] for row in rows(project, "runs.csv")}
+    assert reasons[late.name] == "run.json is half-written or damaged"
+    for name, content in whole.items():
+        (late / name).write_bytes(content)
+    copy(project)
+    said = report(project, "more_runs_dirs=[data/from_cluster]")
+    assert said.splitlines()[0].endswith("report.pdf: 6 finished")
+    assert late.name not in said
+    assert means(project)["net5"] == ("3", "0.96")
+
+
+def test_run_that_went_on_here_after_it_was_copied_counts_as_far_as_it_came(project: Path, cluster: Path) -> None:
+    """The laptop resumed what the cluster had begun: the older copy says less, and says nothing wrong."""
+    begun = "from tests.run_folders import add_unfinished; add_unfinished(study, 'interrupted', 'net2', 1)"
+    add(project, cluster, begun)
+    (run,) = cluster.glob("net2-*-s1-*")
+    assert (project / "data/runs/depth" / run.name).exists()
+    copy(project)
+    said = report(project, "more_runs_dirs=[data/from_cluster]")
+    assert said.splitlines()[0].endswith("report.pdf: 6 finished")
+
+
+def test_copy_that_lacks_the_folder_of_the_study_is_not_passed_over_in_silence(project: Path, cluster: Path) -> None:
+    """`rclone copy cluster:study/data/runs/depth data/from_cluster` puts the runs where studies belong."""
+    succeed("rclone", "copy", "cluster:study/data/runs/depth", "data/from_cluster", cwd=project)
+    ended = command(sys.executable, "runs/report.py", "study=depth", "more_runs_dirs=[data/from_cluster]", cwd=project)
+    assert "data/from_cluster" in ended.stdout + ended.stderr
+    assert "Traceback" not in ended.stderr
