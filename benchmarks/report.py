@@ -40,12 +40,13 @@ def make_runs(study: Path, runs: int, settings: int) -> None:
 def read_and_tabulate(study: Path) -> None:
     """In a process of its own: prints seconds after the imports, and the largest memory in MB."""
     from modules.reporting.findings import find
-    from modules.reporting.run_folders import read_study
+    from modules.reporting.run_folders import no_garbage, read_study
     from modules.reporting.tables import make_tables
 
     started = time.perf_counter()
-    read = read_study(study)
-    make_tables(read, find(read, None, None, None, ["seed"]))
+    with no_garbage():
+        read = read_study(study)
+        make_tables(read, find(read, None, None, None, ["seed"]))
     seconds = time.perf_counter() - started
     print(json.dumps([seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
 

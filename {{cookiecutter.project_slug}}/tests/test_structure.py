@@ -77,6 +77,7 @@ def test_nothing_in_modules_imports_an_entry_point() -> None:
         ("runs/train.py", "--help"),
         ("runs/train.py", "--cfg", "job"),
         ("runs/status.py",),
+        ("runs/report.py", "--help"),
         ("runs/prepare.py", "--cfg", "job"),
         ("runs/evaluate.py", "study=nothing"),
         ("runs/train.py", "modle=net2"),

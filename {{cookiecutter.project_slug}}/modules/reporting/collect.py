@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from modules.reporting.grouping import Group, Grouping, Repeat, group_runs
-from modules.reporting.run_folders import Run, Study, no_garbage, one_line, suggest
+from modules.reporting.run_folders import Run, Study, one_line, suggest
 
 CHUNK = 1000  # files of curves that are parsed at once: more cost memory, fewer cost time
 
@@ -45,7 +45,6 @@ class Results(Grouping):
         return name if name in self.values.columns and name != self.metric else None
 
 
-@no_garbage()
 def collect(study: Study, metric: str | None, direction: str | None, repeats: list[str]) -> Results:
     """Group the runs of a study, which has at least one with results.
 

@@ -1,25 +1,16 @@
-"""From the run folders of a study to everything in data/reports/<study>/: tables, figures, pages, numbers."""
+"""`runs/report.py`: for each study everything in data/reports/<study>/, or the report of yesterday.
+
+What reads, computes and draws is imported inside: `--help` need not wait for it.
+"""
 
 import os
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from modules.reporting.checks import find_warnings
-from modules.reporting.collect import runs_rows
-from modules.reporting.figures import draw_figures
-from modules.reporting.findings import find, summary_rows
-from modules.reporting.pages.analysis import write_analysis
-from modules.reporting.pages.contents import Contents
-from modules.reporting.pages.document import write_document
-from modules.reporting.pages.html_page import write_page
-from modules.reporting.pages.numbers_tex import to_macros
 from modules.reporting.places import find_places, read_places
-from modules.reporting.run_folders import Study
-from modules.reporting.study_file import read_study_file
-from modules.reporting.tables import make_tables
-from modules.reporting.tables.comparisons import comparison_rows
-from modules.reporting.tables.formats import CONVERTERS, write_rows
+from modules.reporting.run_folders import no_garbage
 
 WRITTEN = ".written"  # lists what a report consists of: files of yours beside it are never removed
 
@@ -41,23 +32,38 @@ class ReportConfig:
 
 
 def report(config: ReportConfig) -> None:
-    """Write the report of the study, or of every study, and say where it is."""
+    """Write the report of the study, or of every study, and say where it is. A study that has none does not keep the
+    others from theirs."""
     _check(config)
+    problems = []
     for name, folders in find_places([config.runs_dir, *config.more_runs_dirs], config.study).items():
-        study = read_places(folders)
-        target = Path(config.reports_dir) / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        # Made beside and renamed when all of it is there: a failure leaves the report of yesterday.
-        with tempfile.TemporaryDirectory(prefix=".report-", dir=target.parent) as beside:
-            contents = _write(Path(beside), study, config)
-            write_analysis(Path(beside), name, target, Path.cwd())
-            _replace(Path(beside), target)
-        counts = ", ".join(f"{n} {status}" for status, n in study.counts().items())
-        print(f"{target / 'report.pdf'}: {counts}" + ("" if study.ended else "; no results yet"))
-        if contents.findings and (answer := contents.findings.answer):
-            print(f"  {answer.word}: {answer.sentence}")
-        for warning in contents.warnings:
-            print(f"  warning: {warning}")
+        try:
+            _report(name, folders, config)
+        except ValueError as error:
+            problems.append(error)
+    for problem in problems[1:]:
+        print(f"error: {problem}", file=sys.stderr)
+    if problems:
+        raise problems[0]
+
+
+@no_garbage()
+def _report(name: str, folders: list[Path], config: ReportConfig) -> None:
+    from modules.reporting.outputs import write_outputs
+
+    study = read_places(folders)
+    target = Path(config.reports_dir) / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # Made beside and renamed when all of it is there: a failure leaves the report of yesterday.
+    with tempfile.TemporaryDirectory(prefix=".report-", dir=target.parent) as beside:
+        contents = write_outputs(Path(beside), study, config, target)
+        _replace(Path(beside), target)
+    counts = ", ".join(f"{n} {status}" for status, n in study.counts().items())
+    print(f"{target / 'report.pdf'}: {counts}" + ("" if study.ended else "; no results yet"))
+    if contents.findings and (answer := contents.findings.answer):
+        print(f"  {answer.word}: {answer.sentence}")
+    for warning in contents.warnings:
+        print(f"  warning: {warning}")
 
 
 def _check(config: ReportConfig) -> None:
@@ -67,31 +73,6 @@ def _check(config: ReportConfig) -> None:
         raise ValueError(f"direction: must be max or min, not {config.direction!r}")
     if "seed" not in config.repeats:
         raise ValueError("repeats: must contain seed; add data.split_seed where each seed has a split of its own")
-
-
-def _write(folder: Path, study: Study, config: ReportConfig) -> Contents:
-    """Everything that a report consists of, into an empty folder."""
-    (folder / "tables").mkdir()
-    (folder / "figures").mkdir()
-    file = read_study_file(Path(config.study_files_dir), study.name)
-    contents = Contents(study, file, None, {}, {}, [], study.warnings)
-    if study.ended:
-        findings = find(study, file, config.metric, config.direction, config.repeats)
-        contents.findings, contents.warnings = findings, find_warnings(findings)
-        drawn = draw_figures(findings, config.figures, config.figure_width_cm, folder / "figures")
-        contents.captions, contents.not_drawn = drawn
-        write_rows(folder / "summary.csv", summary_rows(findings.results, findings.summary))
-        write_rows(folder / "comparisons.csv", comparison_rows(findings))
-    contents.tables = make_tables(study, contents.findings)
-    write_rows(folder / "runs.csv", runs_rows(contents.findings and contents.findings.results, study))
-    for name, table in contents.tables.items():
-        for suffix, convert in CONVERTERS.items():
-            (folder / "tables" / f"{name}.{suffix}").write_text(convert(table), encoding="utf-8", newline="\n")
-    macros = to_macros(study, contents.findings)
-    (folder / "numbers.tex").write_text(macros, encoding="utf-8", newline="\n")
-    write_document(folder, contents)
-    write_page(folder, contents)
-    return contents
 
 
 def _replace(beside: Path, target: Path) -> None:

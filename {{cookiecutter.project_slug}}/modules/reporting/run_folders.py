@@ -105,7 +105,6 @@ def no_garbage() -> Iterator[None]:
             gc.enable()
 
 
-@no_garbage()
 def read_study(folder: Path) -> Study:
     """Every run of a study by name: its folders, and the planned members that have none."""
     warnings: list[str] = []
