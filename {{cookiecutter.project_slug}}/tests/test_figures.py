@@ -42,6 +42,7 @@ PLAN: dict[str, Any] = {
     "alpha": 0.05,
     "seeds": [0, 1, 2],
 }
+FONT = "DejaVu Sans"
 
 
 @pytest.fixture
@@ -138,7 +139,7 @@ def test_a_student_adds_a_figure_with_one_file_and_one_line(
         "    return [('histogram', figure, 'How often.')]\n"
     )
     monkeypatch.setattr(figures, "__path__", [*figures.__path__, str(tmp_path)])
-    captions, not_drawn = draw_figures(find_all(study), ["histogram"], WIDTH, tmp_path)
+    captions, not_drawn = draw_figures(find_all(study), ["histogram"], WIDTH, FONT, tmp_path)
     monkeypatch.delitem(sys.modules, "modules.reporting.figures.histogram")
     assert (captions, not_drawn) == ({"histogram": "How often."}, [])
     assert {path.suffix for path in tmp_path.glob("histogram.*")} == {".py", ".pdf", ".png"}
@@ -150,7 +151,7 @@ def test_a_name_without_a_file_is_answered_with_the_nearest(study: Path, tmp_pat
         r"figures: there is no modules/reporting/figures/confusion\.py; did you mean 'confusion_matrix'\? there are"
     )
     with pytest.raises(ValueError, match=expected):
-        draw_figures(find_all(study), ["confusion"], WIDTH, tmp_path)
+        draw_figures(find_all(study), ["confusion"], WIDTH, FONT, tmp_path)
 
 
 def test_a_file_without_the_function_and_a_name_used_twice_are_said(
@@ -162,15 +163,15 @@ def test_a_file_without_the_function_and_a_name_used_twice_are_said(
     with pytest.raises(
         ValueError, match=r"figures: modules/reporting/figures/half_done\.py must hold a function half_do"
     ):
-        draw_figures(find_all(study), ["half_done"], WIDTH, tmp_path)
+        draw_figures(find_all(study), ["half_done"], WIDTH, FONT, tmp_path)
     monkeypatch.delitem(sys.modules, "modules.reporting.figures.half_done")
     with pytest.raises(ValueError, match="figures: cost: there already is a figure 'cost'; name it differently"):
-        draw_figures(find_all(study), ["cost", "cost"], WIDTH, tmp_path)
+        draw_figures(find_all(study), ["cost", "cost"], WIDTH, FONT, tmp_path)
 
 
 def test_every_figure_is_as_wide_as_asked_and_what_is_not_drawn_is_said(study: Path, tmp_path: Path) -> None:
     add_three(study)
-    captions, not_drawn = draw_figures(find_all(study, PLAN), NAMES, 8.5, tmp_path)
+    captions, not_drawn = draw_figures(find_all(study, PLAN), NAMES, 8.5, FONT, tmp_path)
     assert list(captions) == [
         *("comparison", "learning_curves", "paired_seeds", "paired_differences", "confusion_matrix", "cost"),
     ]
@@ -505,3 +506,13 @@ def test_cost_is_gpu_time_where_a_gpu_was_used_and_size_where_it_varies(study: P
     assert [axes.get_xlabel() for axes in figure.axes] == ["GPU time (h)", "parameters (millions)"]
     assert figure.axes[1].get_xscale() == "log"
     assert "validation/accuracy against GPU time and parameters of a whole run" in caption
+
+
+def test_the_font_of_the_thesis_is_in_the_file_and_sets_what_it_can(study: Path, tmp_path: Path) -> None:
+    add_run(study, "net2 \u4e2d\u03b1")
+    draw_figures(find_all(study), ["comparison"], WIDTH, "STIXGeneral", tmp_path)
+    assert b"STIXGeneral" in (tmp_path / "comparison.pdf").read_bytes()
+    with pytest.raises(
+        ValueError, match="no font 'STIXGenral' here; did you mean 'STIXGeneral'"
+    ):
+        draw_figures(find_all(study), ["comparison"], WIDTH, "STIXGenral", tmp_path)

@@ -75,7 +75,7 @@ def group_runs(study: Study, repeats: list[str]) -> Grouping:
     keys = varying or ["model.name"]  # where nothing varies, the one row still needs a name
     groups: dict[str, Group] = {}
     about: dict[str, dict[str, Any]] = {}
-    for signature in sorted(shown, key=lambda signature: [_natural(shown[signature].get(key, "")) for key in keys]):
+    for signature in sorted(shown, key=lambda signature: _order(shown[signature], keys)):
         own = shown[signature]
         groups[signature] = Group(
             _cells(own, keys), {ABLATION: NO_ABLATION} | own | {shorten(key): own[key] for key in own}
@@ -189,6 +189,11 @@ def _unfinished(study: Study, repeats: list[str]) -> Iterator[tuple[Run, Setting
 
 def _cells(own: Settings, keys: list[str]) -> dict[str, str]:
     return {shorten(key): as_text(own[key]) if key in own else "" for key in keys}
+
+
+def _order(own: Settings, keys: list[str]) -> list[tuple[bool, float, str]]:
+    """The whole comes before its ablations."""
+    return [_natural(own.get(key, "") if (key, own.get(key)) != (ABLATION, NO_ABLATION) else "") for key in keys]
 
 
 def _natural(value: object) -> tuple[bool, float, str]:

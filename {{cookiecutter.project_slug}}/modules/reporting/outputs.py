@@ -28,8 +28,8 @@ def write_outputs(folder: Path, study: Study, config: ReportConfig, target: Path
     if study.ended:
         findings = find(study, file, config.metric, config.direction, config.repeats)
         contents.findings, contents.warnings = findings, find_warnings(findings)
-        drawn = draw_figures(findings, config.figures, config.figure_width_cm, folder / "figures")
-        contents.captions, contents.not_drawn = drawn
+        look = (config.figure_width_cm, config.figure_font)
+        contents.captions, contents.not_drawn = draw_figures(findings, config.figures, *look, folder / "figures")
         write_rows(folder / "summary.csv", summary_rows(findings.results, findings.summary))
         write_rows(folder / "comparisons.csv", comparison_rows(findings))
     contents.tables = make_tables(study, contents.findings)

@@ -25,6 +25,7 @@ class ReportConfig:
     repeats: list[str]
     figures: list[str]
     figure_width_cm: float
+    figure_font: str
     runs_dir: str
     more_runs_dirs: list[str]
     reports_dir: str

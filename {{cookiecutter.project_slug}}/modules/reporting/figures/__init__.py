@@ -10,6 +10,7 @@ import pkgutil
 from pathlib import Path
 
 import matplotlib
+from matplotlib import font_manager
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
@@ -24,7 +25,7 @@ PNG_DPI = 200
 
 
 def draw_figures(
-    findings: Findings, names: list[str], width_cm: float, folder: Path
+    findings: Findings, names: list[str], width_cm: float, font: str, folder: Path
 ) -> tuple[dict[str, str], list[str]]:
     """Write every figure as PDF and PNG; returns {file name without suffix: caption}, and a sentence for each name
     that had nothing to draw."""
@@ -32,7 +33,7 @@ def draw_figures(
     not_drawn: list[str] = []
     with matplotlib.rc_context():
         matplotlib.rcdefaults()  # the reader's own matplotlibrc must not change the report
-        matplotlib.rcParams.update(STYLE)
+        matplotlib.rcParams.update({**STYLE, "font.family": _fonts(font)})
         for name in names:
             drawn = find_function(name)(findings, width_cm)
             if not drawn or isinstance(drawn, str):
@@ -55,6 +56,14 @@ def find_function(name: str) -> Draw:
     if function is None:
         raise ValueError(f"figures: modules/reporting/figures/{name}.py must hold a function {name}")
     return function
+
+
+def _fonts(font: str) -> list[str]:
+    """The font, and the one that sets the letters it lacks. ValueError in a sentence where this machine has no such."""
+    known = sorted(set(font_manager.get_font_names()))
+    if font not in known:
+        raise ValueError(f"figure_font: there is no font {font!r} here; {suggest(font, known)}")
+    return list(dict.fromkeys([font, "DejaVu Sans"]))
 
 
 def _save(figure: Figure, path: Path) -> None:
