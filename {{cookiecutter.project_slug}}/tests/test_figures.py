@@ -512,7 +512,5 @@ def test_the_font_of_the_thesis_is_in_the_file_and_sets_what_it_can(study: Path,
     add_run(study, "net2 \u4e2d\u03b1")
     draw_figures(find_all(study), ["comparison"], WIDTH, "STIXGeneral", tmp_path)
     assert b"STIXGeneral" in (tmp_path / "comparison.pdf").read_bytes()
-    with pytest.raises(
-        ValueError, match="no font 'STIXGenral' here; did you mean 'STIXGeneral'"
-    ):
+    with pytest.raises(ValueError, match="no font 'STIXGenral' here; did you mean 'STIXGeneral'"):
         draw_figures(find_all(study), ["comparison"], WIDTH, "STIXGenral", tmp_path)
