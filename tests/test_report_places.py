@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Bake, command, succeed
+from conftest import Bake, command, files, succeed
 
 INSTALL = "apt-get install --no-install-recommends rclone"
 ADD = "import sys; from pathlib import Path; from tests.run_folders import add_run; study = Path(sys.argv[1])\n"
@@ -123,6 +123,27 @@ def test_one_place_named_in_several_ways_is_one_place(project: Path, cluster: Pa
     said = report(project, f"more_runs_dirs={ways}")
     assert said.splitlines()[0].endswith("report.pdf: 6 finished")
     assert "other results" not in said
+
+
+def test_same_runs_give_the_same_bytes_in_every_process_and_order(project: Path, cluster: Path, tmp_path: Path) -> None:
+    copy(project)
+    study = project / "data/runs/depth"
+    for run in (project / "data/from_cluster/depth").iterdir():
+        shutil.move(run, study / run.name)
+    for number, backwards in enumerate((False, True)):
+        study.rename(tmp_path / "all")
+        for run in sorted((tmp_path / "all").iterdir(), reverse=backwards):
+            study.mkdir(exist_ok=True)
+            shutil.copytree(run, study / run.name)
+        shutil.rmtree(tmp_path / "all")
+        succeed(sys.executable, "runs/report.py", "study=depth", cwd=project, PYTHONHASHSEED=str(number))
+        (tmp_path / "reports").mkdir(exist_ok=True)
+        shutil.move(project / "data/reports", tmp_path / "reports" / str(number))
+    first, second = (tmp_path / "reports" / str(number) for number in (0, 1))
+    assert len(files(first)) > 30
+    assert {name: (first / name).read_bytes() for name in files(first)} == {
+        name: (second / name).read_bytes() for name in files(second)
+    }
 
 
 def test_copy_of_a_half_written_run_is_named_and_made_good_by_the_next_copy(project: Path, cluster: Path) -> None:
