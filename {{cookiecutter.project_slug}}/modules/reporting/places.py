@@ -1,6 +1,7 @@
 """One study whose runs lie in several places, such as this computer and a copy of the cluster's folder."""
 
 from collections import defaultdict
+from contextlib import suppress
 from pathlib import Path
 
 from modules.reporting.run_folders import Run, Study, find_studies, mark_duplicates, one_line, read_study
@@ -13,16 +14,13 @@ def find_places(runs_dirs: list[str], study: str | None) -> dict[str, list[Path]
     for place in runs_dirs[1:]:
         if not Path(place).is_dir():
             raise ValueError(f"more_runs_dirs: there is no folder {place}; correct the path")
+        if not _studies(place, None):
+            raise ValueError(f"more_runs_dirs: {place}: no study here; a study is a folder that holds run folders")
     found: dict[str, list[Path]] = defaultdict(list)
-    problems = []
-    for place in runs_dirs:
-        try:
-            for folder in find_studies(place, study):
-                found[folder.name].append(folder)
-        except ValueError as error:  # another place may have it
-            problems.append(error)
+    for folder in (folder for place in runs_dirs for folder in _studies(place, study)):
+        found[folder.name].append(folder)
     if not found:
-        raise problems[0]
+        find_studies(runs_dirs[0], study)  # says what there is
     return dict(sorted(found.items()))
 
 
@@ -35,17 +33,27 @@ def read_places(folders: list[Path]) -> Study:
     for study in studies:
         for run in study.runs:
             copies[run.name].append(run)
-    warnings = [f"{folder}: {text}" for folder, study in zip(folders, studies, strict=True) for text in study.warnings]
+    chosen = {name: max(runs, key=_weight) for name, runs in sorted(copies.items())}
+    warnings = []
+    for folder, study in zip(folders, studies, strict=True):
+        elsewhere = tuple(f"{one_line(name)}:" for name, run in chosen.items() if run.study != folder)
+        warnings += [f"{folder}: {text}" for text in study.warnings if not text.startswith(elsewhere)]
     for name, runs in copies.items():
-        results = {str(run.record["best"]) for run in runs if run.ended}
-        if len(results) > 1:
-            kept = max(runs, key=_weight).study
+        if len({str(run.record["best"]) for run in runs if run.ended}) > 1:
+            kept = chosen[name].study
             warnings.append(f"{one_line(name)} has other results in each place: those in {kept} count")
-    runs = [max(copies[name], key=_weight) for name in sorted(copies)]
-    mark_duplicates(runs)
+    runs = list(chosen.values())
+    mark_duplicates(runs, warnings)
     return Study(studies[0].name, runs, warnings)
 
 
-def _weight(run: Run) -> tuple[bool, bool, int]:
+def _studies(place: str, study: str | None) -> list[Path]:
+    """None where another place may have what is asked for."""
+    with suppress(ValueError):
+        return find_studies(place, study)
+    return []
+
+
+def _weight(run: Run) -> tuple[bool, bool, bool, int]:
     """The first of equals counts."""
-    return run.ended, run.status not in LEAST_KNOWN, run.state.get("step") or 0
+    return run.ended, bool(run.test), run.status not in LEAST_KNOWN, run.state.get("step") or 0

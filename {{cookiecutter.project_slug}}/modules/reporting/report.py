@@ -53,6 +53,9 @@ def _report(name: str, folders: list[Path], config: ReportConfig) -> None:
     from modules.reporting.outputs import write_outputs
 
     study = read_places(folders)
+    if config.study:
+        absent = [place for place in config.more_runs_dirs if not (Path(place) / name).is_dir()]
+        study.warnings += [f"more_runs_dirs: {place} holds no study {name!r}" for place in absent]
     target = Path(config.reports_dir) / name
     target.parent.mkdir(parents=True, exist_ok=True)
     # Made beside and renamed when all of it is there: a failure leaves the report of yesterday.
@@ -68,7 +71,7 @@ def _report(name: str, folders: list[Path], config: ReportConfig) -> None:
 
 
 def _check(config: ReportConfig) -> None:
-    if config.figure_width_cm <= 0:
+    if not 1 <= config.figure_width_cm <= 100:
         raise ValueError(f"figure_width_cm: {config.figure_width_cm} is no width; give centimetres, such as 14")
     if config.direction not in (None, "max", "min"):
         raise ValueError(f"direction: must be max or min, not {config.direction!r}")
@@ -80,6 +83,9 @@ def _replace(beside: Path, target: Path) -> None:
     """Move the new files over the old ones, and remove what an earlier report wrote and this one did not."""
     new = sorted(path.relative_to(beside).as_posix() for path in beside.rglob("*") if path.is_file())
     listing = target / WRITTEN
+    for path in new:
+        if (target / path).is_dir():
+            raise ValueError(f"{target / path}: is a folder where the report writes a file; rename it")
     old = listing.read_text(encoding="utf-8").splitlines() if listing.exists() else []
     try:
         for path in new:

@@ -9,16 +9,33 @@ import json
 import math
 import os
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from modules.reporting.liveness import sign_of_death
 from modules.reporting.slurm_queue import jobs_in_queue, last_words, planned_jobs
 
-RECORD_KEYS = {"config", "monitor", "best", "last", "cost", "launches"}
+NUMBER = (int, float)
+EVALUATION = {"step": NUMBER, "epoch": NUMBER, "metrics": dict}
+LAUNCH = {"code_id": str, "host": str, "git": {"commit": (str, NoneType), "missing": (str, NoneType), "dirty": object}}
+RECORD = {  # what a report reads of run.json
+    "run_id": str,
+    "config": {"seed": int},
+    "monitor": {"metric": str, "direction": str},
+    "best": EVALUATION,
+    "last": EVALUATION,
+    "cost": {"wall_s": NUMBER},
+    "data": {"name": str, "fingerprint": str, "split_fingerprint": str, "examples": dict},
+    "finished": str,
+    "launches": [LAUNCH],
+}
+STATE = {"status": str, "host": str, "pid": int, "heartbeat": NUMBER}
+TEST = {"run_id": str, "step": NUMBER, "metrics": dict}
 
 
 @dataclass
@@ -111,7 +128,7 @@ def read_study(folder: Path) -> Study:
     with os.scandir(folder) as entries:
         names = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
     runs = [run for name in names if (run := _read_run(folder, name, warnings))]
-    mark_duplicates(runs)
+    mark_duplicates(runs, warnings)
     runs += _planned_without_folder(folder, {run.name for run in runs}, warnings)
     _mark_queued(folder, runs)
     return Study(folder.name, sorted(runs, key=lambda run: run.name), warnings)
@@ -124,13 +141,15 @@ def one_line(text: str) -> str:
 
 
 def is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and math.isfinite(value)
+    """Whether a value of JSON is a finite number; true is none, and neither is one with 400 digits."""
+    return isinstance(value, NUMBER) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def _is_study(path: Path) -> bool:
     if not path.is_dir() or path.name.startswith("."):
         return False
-    return (path / ".sweeps").is_dir() or any(os.path.exists(child / "config.yaml") for child in path.iterdir())
+    folders = [child for child in path.iterdir() if not child.name.startswith(".")]
+    return (path / ".sweeps").is_dir() or any(os.path.exists(child / "config.yaml") for child in folders)
 
 
 class _Unreadable(Exception):
@@ -158,14 +177,14 @@ def _look(study: Path, name: str, warnings: list[str]) -> Run | None:
             return _with_results(Run(name, study, "finished"), path, "test.json" in files, warnings)
         if "state.json" not in files:
             return Run(name, study, "interrupted", "stopped before its first step")
-        state = _read_json(f"{path}/state.json", {"status", "host", "pid", "heartbeat"})
+        state = _read_json(f"{path}/state.json", STATE)
     except FileNotFoundError:
         return None
     except OSError as error:
         return Run(name, study, "unreadable", f"the folder cannot be opened: {error.strerror}")
     except _Unreadable as error:
         return Run(name, study, "unreadable", str(error))
-    status, reason = state["status"], one_line(state.get("reason") or "")
+    status, reason = state["status"], one_line(str(state.get("reason") or ""))
     if status == "running" and (death := sign_of_death(f"{path}/state.json", state)):
         status, reason = "dead", death
     elif status == "finished":
@@ -176,7 +195,7 @@ def _look(study: Path, name: str, warnings: list[str]) -> Run | None:
 
 
 def _with_results(run: Run, path: str, tested: bool, warnings: list[str]) -> Run:
-    run.record = _read_json(f"{path}/run.json", RECORD_KEYS)
+    run.record = _read_json(f"{path}/run.json", RECORD)
     run.packages_id = hash(str(run.record["launches"][-1].get("packages")))
     for part in (run.record, *run.record["launches"]):
         part.pop("confusion_matrix", None)  # these two are most of a record, and in no table: thousands of them
@@ -188,20 +207,33 @@ def _with_results(run: Run, path: str, tested: bool, warnings: list[str]) -> Run
     return run
 
 
-def _read_json(path: str, keys: set[str]) -> dict[str, Any]:
+def _read_json(path: str, shape: dict[str, Any]) -> dict[str, Any]:
     name = os.path.basename(path)
     try:
         with open(path, "rb") as file:
             content = json.loads(file.read())
     except OSError as error:
         raise _Unreadable(f"{name} cannot be read: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _Unreadable(f"{name} is half-written or damaged") from error
     if not isinstance(content, dict) or content.get("format", 1) != 1:
         raise _Unreadable(f"{name} was not written by this version of the project")
-    if absent := sorted(keys - content.keys()):
-        raise _Unreadable(f"{name} lacks {', '.join(absent)}")
+    if place := _misshapen(content, shape):
+        raise _Unreadable(f"{name} lacks {place[1:]}, or holds something else there")
     return content
+
+
+def _misshapen(content: Any, shape: Any) -> str:
+    """The first place, as ".best.step", where the content is not of that shape; empty if it is."""
+    if isinstance(shape, dict):
+        if not isinstance(content, dict):
+            return "."
+        places = ((key, _misshapen(content[key], part) if key in content else ".") for key, part in shape.items())
+        return next((f".{key}{place.rstrip('.')}" for key, place in places if place), "")
+    if isinstance(shape, list):
+        fine = isinstance(content, list) and content and not any(_misshapen(one, shape[0]) for one in content)
+        return "" if fine else "."
+    return "" if isinstance(content, shape) and not (isinstance(content, bool) and shape is not object) else "."
 
 
 def _not_numbers(record: dict[str, Any]) -> list[str]:
@@ -215,13 +247,15 @@ def _not_numbers(record: dict[str, Any]) -> list[str]:
 def _read_test(run: Run, path: str, warnings: list[str]) -> dict[str, float]:
     step = run.record["best"]["step"]
     try:
-        test = _read_json(f"{path}/test.json", {"step", "metrics"})
+        test = _read_json(f"{path}/test.json", TEST)
+        if test["run_id"] != run.record["run_id"]:
+            raise _Unreadable("test.json is of another run")
         if test["step"] != step:
             raise _Unreadable(f"test.json is of step {test['step']}, the best step is {step}")
     except _Unreadable as error:
         warnings.append(f"{one_line(run.name)}: {error}: test metrics left blank; run python runs/evaluate.py")
         return {}
-    return test["metrics"]
+    return {name: value for name, value in test["metrics"].items() if name.startswith("test/")}
 
 
 def duration(seconds: float) -> str:
@@ -236,12 +270,16 @@ def duration(seconds: float) -> str:
     return f"{minutes // 1440} d {minutes % 1440 // 60} h"
 
 
-def mark_duplicates(runs: list[Run]) -> None:
-    first: dict[str, str] = {}
-    for run in runs:
-        run_id = run.record.get("run_id")
-        if run.ended and run_id and first.setdefault(run_id, run.name) != run.name:
-            run.status, run.reason = "duplicate", f"the same run as {one_line(first[run_id])}: counted once"
+def mark_duplicates(runs: list[Run], warnings: list[str]) -> None:
+    """Of the folders that hold the same run, the one that has its name counts, or else the first."""
+    first: dict[str, Run] = {}
+    ended = [run for run in runs if run.ended]
+    for run in sorted(ended, key=lambda run: run.name != run.record.get("name")):
+        counts = first.setdefault(run.record["run_id"], run)
+        if counts is not run:
+            if run.record["best"] != counts.record["best"]:
+                warnings.append(f"{one_line(run.name)} has other results than {one_line(counts.name)}, which counts")
+            run.status, run.reason = "duplicate", f"the same run as {one_line(counts.name)}: counted once"
 
 
 def _mark_queued(folder: Path, runs: list[Run]) -> None:
@@ -266,13 +304,16 @@ def _planned_without_folder(folder: Path, present: set[str], warnings: list[str]
     absent: dict[str, str] = {}
     for path in sorted((folder / ".sweeps").glob("*.json")):
         try:
-            plan = _read_json(str(path), {"members"})
+            plan = _read_json(str(path), {"members": list})
         except _Unreadable as error:
             warnings.append(f".sweeps/{error}: members that it planned may be missing from the list")
             continue
         for member in plan["members"]:
-            name = member["name"] or " ".join(member["overrides"])
+            if not isinstance(member, dict) or not isinstance(member.get("overrides"), list):
+                warnings.append(f".sweeps/{path.name} was not written by this version of the project: a member is missing")
+                continue
+            name = str(member.get("name") or " ".join(map(str, member["overrides"])))
             if name not in present:
-                absent[name] = absent.get(name, "refused") and (member["error"] or "")
+                absent[name] = absent.get(name, "refused") and str(member.get("error") or "")
     for name, error in absent.items():
         yield Run(name, folder, "refused" if error else "missing", one_line(error))

@@ -10,7 +10,8 @@ from pathlib import Path
 def planned_jobs(study: Path) -> dict[str, str]:
     """The newest job of each run of a study that was submitted, {"net2-digits-s0-...": "12_3"}."""
     jobs: dict[str, str] = {}
-    for path in sorted((study / ".sweeps").glob("*.json"), key=lambda path: path.stat().st_mtime):
+    plans = [path for path in (study / ".sweeps").glob("*.json") if path.is_file()]
+    for path in sorted(plans, key=lambda path: path.stat().st_mtime):
         try:
             members = json.loads(path.read_text(encoding="utf-8"))["members"]
             jobs |= {member["name"]: member["job"] for member in members if member.get("job")}
