@@ -315,7 +315,7 @@ def test_a_hostile_study_breaks_nothing_and_runs_nothing(open_page: Open) -> Non
     assert browser.title == HOSTILE_STUDY
     assert browser.find_element("tag name", "h1").text == HOSTILE_STUDY
     shown = HOSTILE.replace("\n", "\\n")
-    assert sorted(column(browser, "model")) == sorted(["", "net2", "net2", shown, shown])
+    assert sorted(column(browser, "model")) == sorted(["net2", "net2", "net3", shown, shown])
     assert shown in column(browser, "reason")
     assert search(browser, "onerror") == "3 of 5 runs"
     assert search(browser, '"<img src=x" 中') == "3 of 5 runs"

@@ -170,7 +170,7 @@ def test_a_plan_that_is_younger_than_the_runs_is_named(study: Path) -> None:
         ({"question": None}, "the key 'question' has no value"),
         ({"direction": "up"}, "direction: must be max or min, not 'up'"),
         ({"alpha": 5}, "alpha: must be above 0 and below 1, such as 0.05, not 5"),
-        ({"seeds": 5}, "seeds: must be a list of seeds, such as [0, 1, 2], not 5"),
+        ({"seeds": 5}, "seeds: must be a list of different seeds, such as [0, 1, 2], not 5"),
         ({"baseline": "net2"}, "baseline: must be a setting, such as {model: net2}, not 'net2'"),
         ({"comparisons": ["net5"]}, "comparisons: must be a list of settings"),
         ({"smallest_difference": "1 %"}, "smallest_difference: must be a number of at least 0"),

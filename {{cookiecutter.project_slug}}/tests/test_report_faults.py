@@ -621,10 +621,10 @@ def test_damaged_copy_of_a_run_that_is_whole_elsewhere_is_no_warning(study: Path
     assert read(study, there).warnings == []
 
 
-def test_same_place_twice_or_inside_another_is_the_same_study(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_same_place_named_in_several_ways_is_the_same_study(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     add_seeds(study, NET2[:3])
     monkeypatch.chdir(study.parents[1])
-    places = find_places([str(study.parent), "runs", "./runs/../runs", "."], "depth")
+    places = find_places([str(study.parent), "runs", "./runs/../runs"], "depth")
     together = read_places(places["depth"])
     assert (together.counts(), together.warnings) == ({"finished": 3}, [])
 

@@ -198,8 +198,8 @@ def test_everything_that_did_not_finish_is_listed(study: Path) -> None:
     folder = make_report(study)
     runs = {row["run"]: (row["status"], row["reason"]) for row in read_csv(folder / "runs.csv")}
     assert len(runs) == 7
-    assert runs["a-copy"] == ("finished", "")
-    assert runs[finished.name] == ("duplicate", "the same run as a-copy: counted once")
+    assert runs["a-copy"] == ("duplicate", f"the same run as {finished.name}: counted once")
+    assert runs[finished.name] == ("finished", "")
     assert ("failed", "OutOfMemoryError: 2 GiB") in runs.values()
     assert ("running", "") in runs.values()
     assert dict(runs.values())["dead"].startswith("no sign of life on ")
@@ -236,7 +236,7 @@ def test_records_that_lack_something_or_are_of_another_format_are_named(study: P
     lacking, newer = add_run(study, "net2", 0), add_run(study, "net2", 1)
     write_json(lacking / "run.json", {"format": 1, "config": {}, "cost": {}, "launches": [], "monitor": {}})
     change_record(newer, format=2)
-    assert listed(study)[lacking.name] == ("unreadable", "run.json lacks best, last")
+    assert listed(study)[lacking.name] == ("unreadable", "run.json lacks run_id, or holds something else there")
     assert listed(study)[newer.name] == ("unreadable", "run.json was not written by this version of the project")
 
 

@@ -231,7 +231,8 @@ def test_a_macro_says_study_setting_and_quantity(study: Path) -> None:
     for model, values in {"net2": A, "net5": B}.items():
         add_seeds(study, model, values, **{"optimizer.lr": 0.001 if model == "net2" else 1e-05})
     add_unfinished(study, "failed", "net7")
-    made = macros(study, baseline={"model": "net2"}, comparisons=[{"model": "net5"}])
+    planned = [{"model": "net5", "optimizer.lr": 1e-05}]
+    made = macros(study, baseline={"model": "net2"}, comparisons=planned)
     net5 = "DepthNetFiveLrOneEMinusZeroFive"
     against = f"{net5}AgainstNetTwoLrZeroPointZeroZeroOneValidationAccuracy"
     assert made[f"{net5}ValidationAccuracyMean"] == "91.67"

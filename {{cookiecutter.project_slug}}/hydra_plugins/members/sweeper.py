@@ -134,7 +134,7 @@ def _as_overrides(combinations: Any) -> list[list[str]]:
         return [[]]
     if not combinations or not all(isinstance(one, Mapping) and one for one in combinations):
         raise ValueError("hydra.sweeper.combinations: must be a list of settings, such as [{model: net2, seed: 0}]")
-    settings = [OmegaConf.to_container(one, resolve=False) if OmegaConf.is_config(one) else one for one in combinations]
+    settings: Any = OmegaConf.to_container(OmegaConf.create(list(combinations)), resolve=False)
     return [[f"{key}={v if isinstance(v, str) else json.dumps(v)}" for key, v in one.items()] for one in settings]
 
 

@@ -2,7 +2,8 @@
 
 Every planned comparison gets a word of its own. It is *supported* where the adjusted test finds an improvement and the
 improvement is at least the smallest difference that matters; *not supported* where the interval leaves no room for such
-an improvement; *not decidable* otherwise. The hypothesis is supported if all planned comparisons are.
+an improvement; *not decidable* otherwise, and with fewer than five seeds. The hypothesis is supported if all planned
+comparisons are.
 """
 
 from dataclasses import dataclass
@@ -47,23 +48,23 @@ def answer(results: Results, file: StudyFile, comparisons: list[Comparison]) -> 
         own = {key: value for key, value in setting.items() if key != "against"}
         positions, others = (find_groups(results, one, "comparisons") for one in (own, against))
         matching = [c for c in comparisons if c.planned and c.group in positions and c.against in others]
-        verdicts += [_judge(results, file, comparison) for comparison in matching]
+        tests = max(len(file.comparisons), sum(c.planned for c in comparisons))
+        verdicts += [_judge(results, file, comparison, tests) for comparison in matching]
         if not matching:
-            why = "there is no finished run of it to compare" if positions and others else "it has no finished run yet"
+            why = "it has no finished run yet" if not positions else "the other has no finished run yet"
             if positions and others:
-                why = "which runs to compare is not clear: name more settings in comparisons and baseline"
+                why = "its runs differ from the other's in more than was named: nothing tells what made the difference"
             verdicts.append(Verdict(f"{_name(own)} against {_name(against)}", NOT_DECIDABLE, why, None, None))
     return _together(file, verdicts)
 
 
-def _judge(results: Results, file: StudyFile, comparison: Comparison) -> Verdict:
+def _judge(results: Results, file: StudyFile, comparison: Comparison, tests: int) -> Verdict:
     sign = {"max": 1, "min": -1}[file.direction]
     groups = [results.groups[i] for i in (comparison.group, comparison.against)]
     difference, n = comparison.difference, min(comparison.n)
     gain, room = sign * difference.mean, max(sign * difference.low, sign * difference.high)
     word, why = NOT_DECIDABLE, _numbers(results, file, comparison)
-    planned = len(file.comparisons)
-    needed = seeds_needed(difference.sd, file.smallest_difference, file.alpha / planned)
+    needed = seeds_needed(difference.sd, file.smallest_difference, file.alpha / tests)
     needed = None if comparison.method == CORRECTED else needed  # more splits of the same data are no new data
     if to_come := [text for group in groups if (text := _to_come(results, file, group))]:
         why += f"; {' and '.join(to_come)}"

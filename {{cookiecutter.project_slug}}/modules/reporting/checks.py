@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from modules.reporting.collect import Results, metrics_in
+from modules.reporting.comparisons import compared_with_nothing, find_groups
 from modules.reporting.findings import Findings, Summary, not_a_number
 from modules.reporting.run_folders import Run, Study, one_line
 
@@ -45,8 +46,14 @@ def code_versions(study: Study) -> list[dict[str, str]]:
 
 def _plan(findings: Findings) -> Iterator[str]:
     file, results = findings.file, findings.results
+    for label in compared_with_nothing(results, file, findings.comparisons, findings.ablations):
+        yield f"{label} is in no comparison: no baseline differs from it in nothing but what was named"
     if file is None:
         return
+    if not find_groups(results, file.baseline, "baseline"):
+        yield f"the baseline {file.baseline} has no run with results: nothing is compared with it"
+    if findings.answer and file.metric == results.monitor["metric"] and file.direction != results.monitor["direction"]:
+        yield f"direction: the study's file says {file.direction}, the runs chose their best epoch by the opposite"
     first = [run.record["launches"][0] for run in results.study.ended]
     later = sum(launch.get("study_file", file.digest) != file.digest for launch in first)
     if later:
@@ -54,8 +61,8 @@ def _plan(findings: Findings) -> Iterator[str]:
             f"config/study/{one_line(results.study.name)}.yaml was written or changed after {later} of {len(first)} "
             "runs had begun: its plan was not made before them"
         )
-    unplanned = sorted({repeat[results.repeats.index("seed")] for g in results.groups for repeat in g.repeats})
-    if unplanned := [seed for seed in unplanned if seed not in file.seeds]:
+    seeds = {repeat[results.repeats.index("seed")] for group in results.groups for repeat in group.repeats}
+    if unplanned := sorted(seeds - set(file.seeds)):
         yield f"seeds that were not planned are in the means: {', '.join(map(str, unplanned))}"
     if findings.answer is None:
         yield f"this report is about {results.metric}; the study is about {file.metric}: it is not answered here"

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from modules.reporting.grouping import Group, Grouping, Repeat, group_runs
-from modules.reporting.run_folders import Run, Study, one_line, suggest
+from modules.reporting.grouping import Group, Grouping, Repeat, beside, group_runs
+from modules.reporting.run_folders import Run, Study, is_number, one_line, suggest
 
+DAMAGED = "{}: metrics.csv is missing or damaged: not in the learning curves"
 CHUNK = 1000  # files of curves that are parsed at once: more cost memory, fewer cost time
 
 
@@ -53,8 +54,7 @@ def collect(study: Study, metric: str | None, direction: str | None, repeats: li
     """
     grouping = group_runs(study, repeats)
     runs = [run for group in grouping.groups for run in group.runs]
-    measured = pd.DataFrame([run_metrics(run) for run in runs], index=[run.name for run in runs])
-    values = pd.DataFrame({metric: pd.to_numeric(column, errors="coerce") for metric, column in measured.items()})
+    values = pd.DataFrame([_numbers(run_metrics(run)) for run in runs], index=[run.name for run in runs])
     monitor = _most_common([run.record["monitor"] for run in runs])  # checks.py says so if there are several
     about: str = metric or monitor["metric"]
     if about not in values.columns:
@@ -78,6 +78,10 @@ def run_metrics(run: Run) -> dict[str, float | None]:
     return metrics_in(run.record["best"]) | run.test
 
 
+def _numbers(metrics: dict[str, Any]) -> dict[str, float]:
+    return {name: float(value) if is_number(value) else math.nan for name, value in metrics.items()}
+
+
 def metrics_in(evaluation: dict[str, Any]) -> dict[str, float | None]:
     """What was measured on a split, such as validation/loss; not the step, the epoch or the learning rate."""
     return {name: value for name, value in evaluation["metrics"].items() if "/" in name}
@@ -87,17 +91,22 @@ def runs_rows(results: Results | None, study: Study) -> list[dict[str, Any]]:
     """One row per member of the study, in full precision; blank where there is nothing to know."""
     rows = []
     for run in study.runs:
-        row: dict[str, Any] = {"run": run.name, "status": run.status, "reason": run.reason}
-        row |= {"folder": run.path.as_posix()} | (results.about.get(run.name, {}) if results else {})
-        if run.ended:
-            record, launch = run.record, run.record["launches"][-1]
-            row |= {"best_step": record["best"]["step"], "best_epoch": record["best"]["epoch"]}
-            row |= run_metrics(run)
-            row |= {f"last.{name}": value for name, value in metrics_in(record["last"]).items()}
-            row |= record["cost"] | {"finished": record["finished"], "launches": len(record["launches"])}
-            row |= {"host": launch["host"], "code_id": launch["code_id"], "commit": launch["git"]["commit"]}
-        rows.append(row)
+        known = {"run": run.name, "status": run.status, "reason": run.reason, "folder": run.path.as_posix()}
+        about = results.about.get(run.name, {}) if results else {}
+        rows.append(known | beside(about, known | (_outcome(run) if run.ended else {})))
     return rows
+
+
+def _outcome(run: Run) -> dict[str, Any]:
+    record, launch = run.record, run.record["launches"][-1]
+    return (
+        {"best_step": record["best"]["step"], "best_epoch": record["best"]["epoch"]}
+        | run_metrics(run)
+        | {f"last.{name}": value for name, value in metrics_in(record["last"]).items()}
+        | record["cost"]
+        | {"finished": record["finished"], "launches": len(record["launches"])}
+        | {"host": launch["host"], "code_id": launch["code_id"], "commit": launch["git"]["commit"]}
+    )
 
 
 def _most_common(monitors: list[dict[str, str]]) -> dict[str, str]:
@@ -126,16 +135,22 @@ def _read_curves(study: Study) -> pd.DataFrame:
             header, body = b"", b""
         header, body = header.strip(), body[: body.rfind(b"\n") + 1]
         columns = next(csv.reader([header.decode("utf-8", "replace")]), [])
-        if "step" not in columns or body.count(b",") != body.count(b"\n") * (len(columns) - 1):
-            study.warnings.append(
-                f"{one_line(run.name)}: metrics.csv is missing or damaged: not in the learning curves"
-            )
+        if "step" not in columns or not _is_table(body, len(columns)):
+            study.warnings.append(DAMAGED.format(one_line(run.name)))
             continue
         bodies[header].append((run.name, body))
         if len(bodies[header]) == CHUNK:
             frames.append(_parse(header, bodies.pop(header)))
     frames += [_parse(header, parts) for header, parts in bodies.items()]
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame({"run": [], "step": []})
+    curves = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame({"run": [], "step": []})
+    astray = set(curves.loc[~np.isfinite(curves["step"].to_numpy(float)), "run"])
+    study.warnings += [DAMAGED.format(one_line(name)) for name in sorted(astray)]
+    return curves.loc[~curves["run"].isin(astray)] if astray else curves
+
+
+def _is_table(body: bytes, columns: int) -> bool:
+    """Whether there are rows, each of so many cells, and no quotes, which would join rows."""
+    return bool(body) and b'"' not in body and all(row.count(b",") == columns - 1 for row in body.splitlines())
 
 
 def _parse(header: bytes, parts: list[tuple[str, bytes]]) -> pd.DataFrame:

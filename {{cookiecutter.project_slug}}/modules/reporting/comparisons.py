@@ -91,6 +91,19 @@ def ablation_pairs(results: Results) -> list[tuple[int, int]]:
     return [(i, opponent) for i, opponent in pairs if opponent is not None]
 
 
+def compared_with_nothing(
+    results: Results, file: StudyFile | None, comparisons: list[Comparison], ablations: list[Comparison]
+) -> list[str]:
+    """The labels of settings that have no opponent which differs from them in nothing but what was named."""
+    baseline = find_groups(results, file.baseline, "baseline") if file else []
+    compared = {one.group for one in ablations}
+    expected = [i for i, group in enumerate(results.groups) if group.config[ABLATION] != NO_ABLATION]
+    if baseline:
+        compared |= {*baseline, *(one.group for one in comparisons)}
+        expected = list(range(len(results.groups)))
+    return [results.groups[i].label for i in expected if i not in compared]
+
+
 def best_group(results: Results, means: list[float]) -> int | None:
     """The position of the best mean of the report's metric; None where no setting has one."""
     sign = {"max": 1, "min": -1}[results.direction]
@@ -109,15 +122,14 @@ def _compare(results: Results, group: int, against: int, planned: bool, alpha: f
     own, other = (results.groups[i] for i in (group, against))
     b, a = (results.measured(one, results.metric) for one in (own, other))
     alone = sorted(own.repeats.keys() ^ other.repeats.keys(), key=str)
-    confidence = 1 - alpha
-    if alone:
+    confidence, splits = 1 - alpha, _test_per_train(results, own, other)
+    if alone and not splits:
         x, y = (np.array(list(one.values())) for one in (b, a))
         difference, flip, outcome = unpaired_difference(x, y, confidence), NAN, (None, None, None)
         method, n = WELCH, (len(x), len(y))
     else:
         shared = [repeat for repeat in b if repeat in a]  # a seed without a number takes its partner with it
         x, y = (np.array([one[repeat] for repeat in shared]) for one in (b, a))
-        splits = _test_per_train(results, own, other)
         difference, flip = paired_difference(x, y, confidence, splits), sign_flip_p(x, y)
         outcome, method, n = _outcome(x, y, results.direction), CORRECTED if splits else PAIRED, (len(x), len(y))
     better = probability_of_improvement(x, y, results.direction)
@@ -132,11 +144,11 @@ def _outcome(b: Array, a: Array, direction: str) -> tuple[int, int, int]:
 
 def _test_per_train(results: Results, *groups: Group) -> float | None:
     """n_test / n_train, if the runs of a group were trained on more than one split of the data."""
-    data = [run.record["data"] for group in groups for run in group.runs]
-    if len({about["split_fingerprint"] for about in data}) < 2:
+    if all(len({run.record["data"]["split_fingerprint"] for run in group.runs}) < 2 for group in groups):
         return None
     split = "test" if results.metric.startswith("test/") else "validation"
-    return data[0]["examples"][split] / data[0]["examples"]["train"]
+    examples = groups[0].runs[0].record["data"]["examples"]
+    return examples[split] / examples["train"]
 
 
 def find_groups(results: Results, setting: dict[str, Any], key: str) -> list[int]:
@@ -151,15 +163,15 @@ def find_groups(results: Results, setting: dict[str, Any], key: str) -> list[int
 
 
 def _opponent(results: Results, position: int, candidates: list[int], named: set[str]) -> int | None:
-    """The one candidate, or the one that agrees with the group in all that varies beside the keys that were named."""
-    others = [i for i in candidates if i != position]
-    if position in candidates or not others:
+    """The one candidate that agrees with the group in all that varies beside the keys that were named: any other
+    difference could be the cause as well. A key that one of the two does not have is no difference."""
+    if position in candidates:
         return None
-    own = results.groups[position].settings
-    agreeing = [
-        i
-        for i in others
-        if all(results.groups[i].settings[key] == value for key, value in own.items() if key not in named)
-    ]
-    chosen = agreeing if agreeing else others
-    return chosen[0] if len(chosen) == 1 else None
+    own = {key: value for key, value in results.groups[position].settings.items() if key not in named}
+    differing = {
+        i: [(value, there) for key, value in own.items() if (there := results.groups[i].settings[key]) != value]
+        for i in candidates
+    }
+    equal = [i for i in candidates if not differing[i]]
+    agreeing = equal or [i for i in candidates if all("" in pair for pair in differing[i])]
+    return agreeing[0] if len(agreeing) == 1 else None

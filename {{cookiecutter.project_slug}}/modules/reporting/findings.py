@@ -15,7 +15,7 @@ from modules.reporting.comparisons import (
     is_distinguishable,
     planned_pairs,
 )
-from modules.reporting.grouping import seed_text
+from modules.reporting.grouping import beside, seed_text
 from modules.reporting.run_folders import Study, is_number
 from modules.reporting.statistics import Estimate, describe
 from modules.reporting.study_file import StudyFile
@@ -44,6 +44,8 @@ def find(
     study: Study, file: StudyFile | None, metric: str | None, direction: str | None, repeats: list[str]
 ) -> Findings:
     """Of a study with at least one run with results; `metric` and `direction` None: those of the study's file."""
+    if file and direction and direction != file.direction and metric in (None, file.metric):
+        raise ValueError(f"direction: config/study/{study.name}.yaml says {file.direction}; leave it out, or change it")
     if file and (metric is None or metric == file.metric):
         results = collect(study, file.metric, file.direction, repeats)
         planned = True
@@ -89,9 +91,11 @@ def summary_rows(results: Results, summary: Summary) -> list[dict[str, Any]]:
     """The summary of every metric in full precision, with the settings and the seeds that were left out."""
     dropped = not_a_number(results)
     return [
-        group.settings
-        | {"metric": metric, **asdict(estimates[position]), "unfinished": len(group.unfinished)}
-        | {"seeds_not_a_number": " ".join(map(str, dropped.get((position, metric), [])))}
+        beside(
+            group.settings,
+            {"metric": metric, **asdict(estimates[position]), "unfinished": len(group.unfinished)}
+            | {"seeds_not_a_number": " ".join(dropped.get((position, metric), []))},
+        )
         for position, group in enumerate(results.groups)
         for metric, estimates in summary.items()
     ]

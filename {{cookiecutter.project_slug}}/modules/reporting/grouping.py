@@ -8,17 +8,19 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 
-from modules.reporting.run_folders import Run, Study, is_number, one_line
+from modules.reporting.run_folders import Run, Study, is_number, one_line, suggest
 
 # What never changes the result; the name of an ablation says the same as the settings that it changes.
 NOT_A_SETTING = ("study", "system", "restart", "ablation")
 ABLATION = "ablation"  # shown like a setting where a study has ablations
 NO_ABLATION = "none"
+OTHER_THAN_TEXT = re.compile(r"|~|null|true|false|[-+]?[\d.][\d._]*(e[-+]?\d+)?", re.IGNORECASE)
 Settings = dict[str, Any]  # dotted keys: {"model.name": "net2"}
 Repeat = tuple[Any, ...]  # what tells a run from the others of its group: (seed,), or (seed, split_seed)
 
@@ -38,8 +40,9 @@ class Group:
     def label(self) -> str:
         """net5, lr=0.001: names speak for themselves, other values need the end of their key."""
         shown = {key: value for key, value in self.settings.items() if value}  # a model may lack a setting of another
-        parts = [f"{key.split('.')[-1]}={value}" if "." in key else value for key, value in shown.items()]
-        return ", ".join(parts)
+        ends = [key.split(".")[-1] for key in self.settings]
+        short = {key: end if ends.count(end) == 1 else key for key, end in zip(self.settings, ends, strict=True)}
+        return ", ".join(f"{short[key]}={value}" if "." in key else value for key, value in shown.items())
 
     def has(self, setting: dict[str, Any]) -> bool:
         """Whether this is a group of {"model": "net2"}, or of whatever keys and values are given."""
@@ -61,6 +64,7 @@ class Grouping:
 
 def group_runs(study: Study, repeats: list[str]) -> Grouping:
     """A second run of the same settings and seed becomes a duplicate."""
+    _check_repeats(study, repeats)
     found: dict[str, list[tuple[Repeat, Run]]] = defaultdict(list)
     settings: dict[str, Settings] = {}
     names: dict[str, set[str]] = defaultdict(set)
@@ -106,13 +110,15 @@ def flatten(config: dict[str, Any], prefix: str = "") -> Settings:
         if type(value) is dict:
             flat.update(flatten(value, f"{prefix}{key}."))
         else:
-            flat[prefix + key] = _canonical(value)
+            flat[f"{prefix}{key}"] = _canonical(value)
     return flat
 
 
 def as_text(value: object) -> str:
-    """A setting as YAML writes it, never rounded."""
-    return one_line(value) if isinstance(value, str) else json.dumps(value)
+    """A setting as YAML writes it, never rounded; a text that YAML would take for something else is in quotes."""
+    if not isinstance(value, str):
+        return json.dumps(value, default=str)
+    return json.dumps(value) if OTHER_THAN_TEXT.fullmatch(value) else one_line(value)
 
 
 def shorten(key: str) -> str:
@@ -129,6 +135,8 @@ def _canonical(value: Any) -> Any:
     """As in a run's identity, 1 and 1.0 are one number and a letter with an accent is one letter however typed."""
     if type(value) is float and value.is_integer():
         return int(value)
+    if type(value) is list:
+        return [_canonical(one) for one in value]
     return unicodedata.normalize("NFC", value) if type(value) is str and not value.isascii() else value
 
 
@@ -141,10 +149,21 @@ def _with_ablations(settings: dict[str, Settings], names: dict[str, set[str]]) -
     """The settings with the names of the ablations as one more, if there are any: equal settings have one name."""
     if not set().union(*names.values()) - {NO_ABLATION}:
         return settings
-    return {
-        signature: {ABLATION: " = ".join(sorted(names[signature])) or NO_ABLATION, **own}
-        for signature, own in settings.items()
-    }
+    return {signature: {ABLATION: _ablation(names[signature]), **own} for signature, own in settings.items()}
+
+
+def _ablation(names: set[str]) -> str:
+    """One that changes nothing is the whole, whatever its name."""
+    return NO_ABLATION if NO_ABLATION in names or not names else " = ".join(sorted(names))
+
+
+def _check_repeats(study: Study, repeats: list[str]) -> None:
+    known = sorted({key for run in study.ended[:1] for key in flatten(run.record["config"])})
+    for key in repeats:
+        if repeats.count(key) > 1:
+            raise ValueError(f"repeats: names {key} twice; name it once")
+        if key not in known:
+            raise ValueError(f"repeats: no run has a setting {key!r}; {suggest(key, known)}")
 
 
 def _find_varying(configs: list[Settings]) -> list[str]:
@@ -184,7 +203,8 @@ def _unfinished(study: Study, repeats: list[str]) -> Iterator[tuple[Run, Setting
     """The runs without results whose configuration can be read."""
     for run in study.runs:
         if not run.ended and run.status != "duplicate" and (config := _read_config(run)):
-            yield run, *split(config, repeats)
+            with suppress(RecursionError):  # YAML can refer to itself
+                yield run, *split(config, repeats)
 
 
 def _cells(own: Settings, keys: list[str]) -> dict[str, str]:
@@ -210,3 +230,8 @@ def _read_config(run: Run) -> dict[str, Any] | None:
     except (OSError, yaml.YAMLError):
         return None
     return config if isinstance(config, dict) else None
+
+
+def beside(settings: dict[str, Any], columns: dict[str, Any]) -> dict[str, Any]:
+    """The settings and the columns of a row; a setting that is called like a column is prefixed."""
+    return {f"setting.{key}" if key in columns else key: value for key, value in settings.items()} | columns

@@ -6,7 +6,6 @@ Standard library only: `runs/status.py` must answer at once, so nothing here may
 import difflib
 import gc
 import json
-import math
 import os
 import re
 import sys
@@ -310,7 +309,7 @@ def _planned_without_folder(folder: Path, present: set[str], warnings: list[str]
             continue
         for member in plan["members"]:
             if not isinstance(member, dict) or not isinstance(member.get("overrides"), list):
-                warnings.append(f".sweeps/{path.name} was not written by this version of the project: a member is missing")
+                warnings.append(f".sweeps/{path.name}: a member was not written by this version of the project")
                 continue
             name = str(member.get("name") or " ".join(map(str, member["overrides"])))
             if name not in present:

@@ -15,7 +15,7 @@ def planned_jobs(study: Path) -> dict[str, str]:
         try:
             members = json.loads(path.read_text(encoding="utf-8"))["members"]
             jobs |= {member["name"]: member["job"] for member in members if member.get("job")}
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             continue  # damaged: status.py says it
     return jobs
 

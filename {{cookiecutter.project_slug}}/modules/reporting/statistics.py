@@ -3,6 +3,7 @@
 The t interval covers what it claims from three seeds on; percentile bootstrap intervals cover .75 at n = 3.
 """
 
+import bisect
 import functools
 from dataclasses import dataclass
 
@@ -45,6 +46,8 @@ class Difference:
 
 def describe(values: Array) -> tuple[Array, Array, Array, Array]:
     """n, mean, SD and half of the t interval of each row of `values` (rows, seeds); NaN and infinity are left out."""
+    scale = _scale(values)
+    values = values / scale
     finite = np.isfinite(values)
     n = finite.sum(1).astype(float)
     with np.errstate(invalid="ignore", divide="ignore"):  # 0 / 0 is the NaN that we want
@@ -55,7 +58,7 @@ def describe(values: Array) -> tuple[Array, Array, Array, Array]:
         sd = np.sqrt(squares.sum(1) / np.where(n > 1, n - 1, 0))
         enough = np.where(n >= INTERVAL_FROM, n, np.nan)
         half = stats.t.ppf((1 + CONFIDENCE) / 2, enough - 1) * sd / np.sqrt(enough)
-    return n, mean, sd, half
+    return n, mean * scale, sd * scale, half * scale
 
 
 def paired_difference(b: Array, a: Array, confidence: float, test_per_train: float | None = None) -> Difference:
@@ -65,31 +68,35 @@ def paired_difference(b: Array, a: Array, confidence: float, test_per_train: flo
     the variance of their mean is corrected for it (Nadeau and Bengio 2003, Inference for the generalization error,
     section 3).
     """
-    n, d = len(b), b - a
+    n, scale = len(b), _scale(b, a)
+    d = b / scale - a / scale
     mean, sd = float(d.mean()) if n else NAN, float(d.std(ddof=1)) if n > 1 and np.ptp(_counted(b, a)) else 0.0
     if n < 2:
-        return Difference(mean, NAN, NAN, NAN, NAN)
+        return Difference(mean * scale, NAN, NAN, NAN, NAN)
     error = sd * np.sqrt(1 / n + (test_per_train or 0.0))
-    return _difference(mean, sd, error, n - 1, n, confidence)
+    return _difference(mean, sd, error, n - 1, n, confidence, scale)
 
 
 def unpaired_difference(b: Array, a: Array, confidence: float) -> Difference:
     """b (n,) against a (m,) on other seeds: Welch's t test."""
-    least = min(len(b), len(a))
+    least, scale = min(len(b), len(a)), _scale(b, a)
+    b, a = b / scale, a / scale
     mean = float(b.mean() - a.mean()) if least else NAN
     if least < 2:
-        return Difference(mean, NAN, NAN, NAN, NAN)
+        return Difference(mean * scale, NAN, NAN, NAN, NAN)
     variances = [float(x.var(ddof=1)) / len(x) if np.ptp(x) else 0.0 for x in (b, a)]
     error = np.sqrt(sum(variances))
     freedom = error**4 / sum(v * v / (len(x) - 1) for v, x in zip(variances, (b, a), strict=True)) if error else 1.0
     sd = np.sqrt(variances[0] * len(b) + variances[1] * len(a))
-    return _difference(mean, float(sd), error, freedom, least, confidence)
+    return _difference(mean, float(sd), error, freedom, least, confidence, scale)
 
 
-def _difference(mean: float, sd: float, error: float, freedom: float, n: int, confidence: float) -> Difference:
+def _difference(
+    mean: float, sd: float, error: float, freedom: float, n: int, confidence: float, scale: float
+) -> Difference:
     half = stats.t.ppf((1 + confidence) / 2, freedom) * error if n >= INTERVAL_FROM else NAN
     p = 2 * stats.t.sf(abs(mean) / error, freedom) if n >= TEST_FROM and error else NAN
-    return Difference(mean, sd, float(mean - half), float(mean + half), float(p))
+    return Difference(mean * scale, sd * scale, float(mean - half) * scale, float(mean + half) * scale, float(p))
 
 
 def sign_flip_p(b: Array, a: Array) -> float:
@@ -135,14 +142,31 @@ def seeds_needed(sd: float, difference: float, alpha: float, power: float = 0.8)
     differences of pairs scatter by `sd`; None where 1000 are too few, or nothing scatters."""
     if not (sd > 0 and difference > 0):
         return None
-    n = np.arange(2, MOST_SEEDS + 1)
-    shift, limit = difference / sd * np.sqrt(n), stats.t.ppf(1 - alpha / 2, n - 1)
-    reached = stats.nct.sf(limit, n - 1, shift) + stats.nct.cdf(-limit, n - 1, shift) >= power
-    return max(int(n[reached.argmax()]), TEST_FROM) if reached.any() else None
+    effect = difference / sd
+    if effect > 10:  # nobody can miss it
+        return TEST_FROM
+
+    def is_enough(n: int) -> bool:
+        shift, limit = effect * np.sqrt(n), stats.t.ppf(1 - alpha / 2, n - 1)
+        return bool(stats.nct.sf(limit, n - 1, shift) + stats.nct.cdf(-limit, n - 1, shift) >= power)
+
+    high = TEST_FROM  # fewer are too few for a test
+    while not is_enough(high):  # from below: with far too many seeds scipy takes seconds
+        if high >= MOST_SEEDS:
+            return None
+        high = min(2 * high, MOST_SEEDS)
+    candidates = range(max(TEST_FROM, high // 2), high + 1)
+    return candidates[bisect.bisect_left(candidates, True, key=is_enough)]
+
+
+def _scale(*values: Array) -> float:
+    """A power of two near the largest number: divided by it no square overflows or vanishes, and no bit changes."""
+    largest = max(float(np.abs(x[np.isfinite(x)]).max(initial=0.0)) for x in values)
+    return 2.0 ** (int(np.frexp(largest)[1]) - 1) if largest else 1.0
 
 
 def _counted(b: Array, a: Array) -> Array:
     """The differences in whole units of the twelfth digit: 0.3 - 0.2 and 0.2 - 0.1 are one and the same, and sums of
     them are exact."""
     largest = max(float(np.abs(b).max()), float(np.abs(a).max()))
-    return np.round((b - a) * 10.0 ** (12 - np.ceil(np.log10(largest)))) if largest else b - a
+    return np.round((b - a) / 10.0 ** np.ceil(np.log10(largest)) * 1e12) if largest else b - a

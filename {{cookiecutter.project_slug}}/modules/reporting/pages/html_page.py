@@ -170,6 +170,8 @@ def _cell(value: object) -> str | float | None:
     """In full precision; None where there is nothing to know."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
+    if isinstance(value, str):
+        return one_line(value)
     return value if value is None or type(value) is int else as_text(value)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from modules.reporting.comparisons import CORRECTED, PAIRED, WELCH, Comparison
 from modules.reporting.findings import Findings
-from modules.reporting.grouping import ABLATION, Group, as_text, seed_text
+from modules.reporting.grouping import ABLATION, Group, as_text, beside, seed_text
 from modules.reporting.run_folders import one_line
 from modules.reporting.statistics import INTERVAL_FROM, SIGN_FLIP_FROM, TEST_FROM
 from modules.reporting.tables.formats import Table
@@ -58,7 +58,7 @@ def comparison_table(findings: Findings) -> Table | None:
             f"Difference in {one_line(results.metric)}, setting minus {opponent}"
             f"{', the baseline' if findings.file and len(against) == 1 else ''}:",
             _how(findings, comparisons) + best,
-            *_families(comparisons),
+            *_families(comparisons, comparisons),
             *_few_seeds(comparisons),
             *_missing_seeds(findings, comparisons),
             selection_rule(results),
@@ -82,7 +82,7 @@ def ablation_table(findings: Findings) -> Table | None:
             f"Difference in {one_line(results.metric)} that each ablation makes, setting minus the same setting "
             f"without it:",
             _how(findings, ablations),
-            *_families(ablations),
+            *_families(ablations, findings.comparisons),
             *_few_seeds(ablations),
             *_missing_seeds(findings, ablations),
             selection_rule(results),
@@ -99,10 +99,9 @@ def comparison_rows(findings: Findings) -> list[dict[str, Any]]:
 
 def _row(findings: Findings, one: Comparison) -> dict[str, Any]:
     groups, difference = findings.results.groups, one.difference
-    return (
-        groups[one.group].settings
-        | {f"against.{key}": value for key, value in groups[one.against].settings.items()}
-        | {"metric": findings.results.metric, "planned": one.planned, "method": one.method}
+    against = {f"against.{key}": value for key, value in groups[one.against].settings.items()}
+    columns = (
+        {"metric": findings.results.metric, "planned": one.planned, "method": one.method}
         | {"n": one.n[0], "n_against": one.n[1], "difference": difference.mean, "sd": difference.sd}
         | {"low": difference.low, "high": difference.high, "confidence": 1 - findings.alpha}
         | {"p": difference.p, "p_holm": one.p_holm}
@@ -110,6 +109,7 @@ def _row(findings: Findings, one: Comparison) -> dict[str, Any]:
         | {"improvement_probability": one.better, "wins": one.wins, "ties": one.ties, "losses": one.losses}
         | {"seeds_of_one_only": " ".join(map(seed_text, one.alone))}
     )
+    return beside(groups[one.group].settings | against, columns)
 
 
 def _setting(findings: Findings, key: str) -> _Column:
@@ -161,12 +161,14 @@ def _how(findings: Findings, comparisons: list[Comparison]) -> str:
     return text
 
 
-def _families(comparisons: list[Comparison]) -> list[str]:
-    """How many comparisons each Holm correction is over, and what an exploratory one is worth."""
+def _families(comparisons: list[Comparison], planned_with: list[Comparison]) -> list[str]:
+    """How many comparisons each Holm correction is over, and what an exploratory one is worth. All planned comparisons
+    are one family, whichever table they are in."""
     sentences = []
     for planned, name in ((True, "planned"), (False, "exploratory")):
         family = [one for one in comparisons if one.planned == planned]
-        tested = sum(math.isfinite(one.p_holm) for one in family)
+        together = [one for one in planned_with if one.planned] if planned else family
+        tested = sum(math.isfinite(one.p_holm) for one in together)
         if family:
             count = f"{len(family)} {name} comparison{'s' if len(family) > 1 else ''}"
             sentences.append(f"{count}, Holm-adjusted over {tested}." if tested else f"{count}.")
