@@ -1,11 +1,8 @@
-"""Whatever is wrong with the runs or with what was asked: a right report or one sentence, never a wrong number."""
+"""Whatever is wrong with the files: a right report or one sentence, never a wrong number."""
 
 import copy
-import csv
-import itertools
 import json
 import math
-import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,420 +10,32 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
-from scipy import stats
-from test_reporting import report_config
 
-from modules.reporting.answer import NOT_SUPPORTED, SUPPORTED
 from modules.reporting.checks import find_warnings
-from modules.reporting.collect import runs_rows
-from modules.reporting.comparisons import CORRECTED, PAIRED, WELCH, Comparison
-from modules.reporting.findings import Findings, find, summary_rows
+from modules.reporting.findings import summary_rows
 from modules.reporting.places import find_places, read_places
-from modules.reporting.report import report
 from modules.reporting.run_folders import Study, read_study
-from modules.reporting.statistics import seeds_needed
-from modules.reporting.study_file import read_study_file
-from modules.reporting.tables.comparisons import ablation_table, comparison_rows
-from tests.run_folders import add_plan, add_run, add_test, add_unfinished, change_record, plan, write_json
-
-SEEDS = list(range(6))
-NET2 = [0.90, 0.91, 0.92, 0.91, 0.90, 0.92]
-NET5 = [0.96, 0.96, 0.98, 0.98, 0.95, 0.98]
-ACCURACY = "validation/accuracy"
+from modules.reporting.tables.comparisons import comparison_rows
+from tests.report_studies import (
+    ACCURACY,
+    NET2,
+    NET5,
+    SEEDS,
+    add_seeds,
+    change_metrics,
+    found,
+    means,
+    read_csv,
+    said,
+    write_plan,
+    written,
+)
+from tests.run_folders import add_plan, add_run, add_test, add_unfinished, write_json
 
 
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
     return tmp_path / "runs" / "depth"
-
-
-def add_seeds(study: Path, values: list[float], model: str = "net2", **changes: Any) -> None:
-    for seed, value in enumerate(values):
-        add_run(study, model, seed, value, **changes)
-
-
-def found(study: Path, **entries: Any) -> Findings:
-    """As a study file with these entries would have it; without any: no file."""
-    planned = {"comparisons": [{"model": "net5"}], "smallest_difference": 0.02, "seeds": SEEDS}
-    file = plan(**{**planned, **entries}) if entries else None
-    return find(read_study(study), file, None, None, ["seed"])
-
-
-def labels(findings: Findings) -> list[str]:
-    return [group.label for group in findings.results.groups]
-
-
-def pairs(findings: Findings, comparisons: list[Comparison]) -> set[tuple[str, str]]:
-    names = labels(findings)
-    return {(names[one.group], names[one.against]) for one in comparisons}
-
-
-def said(findings: Findings) -> str:
-    return "\n".join(find_warnings(findings))
-
-
-def means(findings: Findings, metric: str = ACCURACY) -> list[float]:
-    return [one.mean for one in findings.summary[metric]]
-
-
-def written(study: Path, **changes: Any) -> Path:
-    """The whole report but its figures."""
-    report(report_config(study, figures=[], **changes))
-    return study.parents[1] / "reports" / study.name
-
-
-def write_plan(study: Path, text: str = "", **entries: Any) -> None:
-    """config/study/depth.yaml; `text` is put behind the entries as it is."""
-    content = {
-        key: value for key, value in vars(plan(**entries)).items() if key not in ("digest", *text.split(":")[:1])
-    }
-    folder = study.parents[1] / "study"
-    folder.mkdir(exist_ok=True)
-    (folder / f"{study.name}.yaml").write_text(yaml.safe_dump(content) + text, encoding="utf-8")
-
-
-# Who is compared with whom
-
-
-def test_settings_that_differ_in_more_than_was_named_decide_nothing(study: Path) -> None:
-    """The learning rate may be the cause as well as the model."""
-    add_seeds(study, NET2, "net2", **{"optimizer.lr": 0.01})
-    add_seeds(study, NET5, "net5", **{"optimizer.lr": 0.1})
-    findings = found(study, baseline={"model": "net2"})
-    assert findings.answer
-    assert findings.answer.word not in (SUPPORTED, NOT_SUPPORTED)
-
-
-def test_model_and_model_name_are_the_same_setting(study: Path) -> None:
-    for model, values in (("net2", NET2), ("net5", NET5)):
-        for lr in (0.1, 0.01):
-            add_seeds(study, values, model, **{"optimizer.lr": lr})
-    short = found(study, baseline={"model": "net2"})
-    full = found(study, baseline={"model.name": "net2"}, comparisons=[{"model.name": "net5"}])
-    assert pairs(short, short.comparisons) == pairs(full, full.comparisons)
-
-
-def test_ablation_that_changes_nothing_leaves_the_whole_what_it_is(study: Path) -> None:
-    add_seeds(study, NET2[:3], "net2", ablation="none")
-    add_run(study, "net2", 3, ablation="no_op")  # the same settings, started under this name
-    add_seeds(study, NET5[:3], "net2", ablation="wide", **{"model.channels": 32})
-    findings = found(study, baseline={"ablation": "none"}, comparisons=[{"ablation": "wide"}])
-    assert len(findings.comparisons) == len(findings.ablations) == 1
-    assert findings.comparisons[0].planned
-
-
-def test_ablation_that_has_no_whole_to_compare_with_is_named(study: Path) -> None:
-    """The learning rate is swept as well: whether 0.05 or 0.001 is the whole, nothing says."""
-    add_seeds(study, NET2, "net2", ablation="none")
-    add_seeds(study, NET2, "net2", **{"optimizer.lr": 0.05})
-    add_seeds(study, NET5, "net2", ablation="fast", **{"optimizer.lr": 0.1})
-    findings = found(study)
-    assert findings.ablations or "fast" in said(findings)
-
-
-def test_setting_that_has_no_baseline_to_compare_with_is_named(study: Path) -> None:
-    for lr in (0.1, 0.01):
-        add_seeds(study, NET2, "net2", **{"optimizer.lr": lr})
-    add_seeds(study, NET5, "net5", **{"optimizer.lr": 0.05})
-    findings = found(study, baseline={"model": "net2"}, comparisons=[])
-    assert findings.comparisons or "net5" in said(findings)
-
-
-def test_baseline_that_no_run_has_is_said(study: Path) -> None:
-    add_seeds(study, NET2)
-    add_seeds(study, NET5, "net5")
-    assert re.search("baseline.*nte2", said(found(study, baseline={"model": "nte2"})))
-
-
-@pytest.mark.parametrize("number", ["1e-1", "+1E-1", "0.1"])
-def test_number_in_a_study_file_is_a_number_however_it_is_typed(number: str, study: Path) -> None:
-    """YAML takes 1e-1 for a text; Hydra, and whoever wrote it, for a number."""
-    add_seeds(study, NET2, "net2", **{"optimizer.lr": 0.1})
-    add_seeds(study, NET5, "net5", **{"optimizer.lr": 0.1})
-    add_seeds(study, NET5, "net5", **{"optimizer.lr": 0.2})
-    write_plan(study, f"baseline: {{model: net2, optimizer.lr: {number}}}\n", comparisons=[{"model": "net5"}])
-    findings = find(read_study(study), read_study_file(study.parents[1] / "study", "depth"), None, None, ["seed"])
-    assert [row["optimizer.lr"] for row in comparison_rows(findings)] == ["0.1", "0.2"]
-
-
-@pytest.mark.parametrize(
-    "entry",
-    [
-        "comparisons: [{against: {model: net5}}]",
-        "comparisons: [{model: net2}]",
-        "comparisons: [{model: net5, against: {model: net5}}]",
-        "baseline: {optimizer: {lr: 0.1}}",
-        "baseline: {optimizer.lr: 2020-01-01}",
-        "baseline: {modle: net2}",
-        "baseline: {model: net2}\nbaseline: {model: net5}",
-        "seeds: [0, 0, 1]",
-    ],
-)
-def test_plan_that_cannot_be_meant_is_one_sentence(entry: str, study: Path) -> None:
-    add_seeds(study, NET2)
-    add_seeds(study, NET5, "net5")
-    write_plan(study, entry)
-    with pytest.raises(ValueError, match=r"depth\.yaml: .*(baseline|comparisons|seeds)") as refused:
-        written(study)
-    assert "\n" not in str(refused.value)
-
-
-def test_caption_of_ablations_says_how_many_tests_the_correction_counts(study: Path) -> None:
-    add_seeds(study, NET2, "net2", ablation="none")
-    add_seeds(study, NET5, "net2", ablation="wide", **{"model.channels": 32})
-    add_seeds(study, NET5[::-1], "net5")
-    planned = [{"ablation": "wide"}, {"model": "net5", "ablation": "none"}]
-    findings = found(study, baseline={"ablation": "none", "model": "net2"}, comparisons=planned)
-    (one,) = findings.ablations
-    assert one.p_holm == 2 * one.difference.p  # of two planned comparisons one is an ablation
-    table = ablation_table(findings)
-    assert table
-    assert "adjusted over 2" in table.caption
-
-
-def test_splits_of_one_data_set_get_no_uncorrected_test_because_a_seed_is_missing(study: Path) -> None:
-    for model, values in (("net2", NET2), ("net5", NET5[:5])):
-        for seed, value in enumerate(values):
-            run = add_run(study, model, seed, value, **{"data.split_seed": seed})
-            data = {"name": "digits", "fingerprint": "d1", "split_fingerprint": f"s{seed}"}
-            change_record(run, data=data | {"examples": {"train": 900, "validation": 100}})
-    findings = find(read_study(study), plan(), None, None, ["seed", "data.split_seed"])
-    (one,) = findings.comparisons
-    assert one.method == CORRECTED or math.isnan(one.difference.p)
-
-
-def test_seeds_needed_count_every_planned_test(study: Path) -> None:
-    for lr in (0.1, 0.01, 0.001):
-        add_seeds(study, NET2, "net2", **{"optimizer.lr": lr})
-        add_seeds(study, NET5[::-1], "net5", **{"optimizer.lr": lr})
-    answer = found(study, baseline={"model": "net2"}).answer
-    assert answer
-    for verdict in answer.verdicts:
-        assert verdict.comparison
-        assert verdict.seeds_needed == seeds_needed(verdict.comparison.difference.sd, 0.02, 0.05 / 3)
-
-
-@pytest.mark.parametrize(("sd", "difference"), [(1e-5, 0.1), (1e-4, 1.0), (1e-9, 1.0), (1e-3, 10.0)])
-def test_seeds_needed_for_a_difference_that_nobody_can_miss_are_the_fewest(sd: float, difference: float) -> None:
-    assert seeds_needed(sd, difference, 0.05) == 5
-
-
-# Which runs are repetitions of each other
-
-
-def test_settings_that_are_not_the_same_never_look_the_same(study: Path) -> None:
-    values: list[Any] = [0.1, "0.1", None, "null", "", True, "true"]
-    for value in values:
-        add_run(study, "net2", 0, **{"optimizer.lr": value})
-    for key in ("training.lr", "model.lr"):
-        add_run(study, "net2", 0, **{key: 0.1})
-    names = labels(found(study))
-    assert len(names) == len(set(names)) == 9
-
-
-def test_number_in_a_list_may_be_typed_in_two_ways(study: Path) -> None:
-    """As in a run's identity."""
-    add_run(study, "net2", 0, **{"data.sizes": [1, 2], "data.name": "d"})
-    add_run(study, "net2", 1, **{"data.sizes": [1.0, 2], "data.name": "d"})
-    assert [len(group.runs) for group in found(study).results.groups] == [2]
-
-
-@pytest.mark.parametrize("repeats", [["seed", "data.splt_seed"], ["seed", "model"], ["seed", "seed"]])
-def test_repeats_that_no_run_has_are_one_sentence(repeats: list[str], study: Path) -> None:
-    add_run(study)
-    with pytest.raises(ValueError, match=r"repeats: ") as refused:
-        written(study, repeats=repeats)
-    assert "\n" not in str(refused.value)
-
-
-def test_setting_by_class_number_is_read_in_an_unfinished_run(study: Path) -> None:
-    """YAML has numbers for keys, JSON has none."""
-    weights: dict[str, Any] = {"data.class_weights": {"0": 1.0, "1": 5.0}}
-    add_run(study, "net2", 0, **weights)
-    run = add_unfinished(study, "failed", "net2", 1)
-    config = yaml.safe_load((run / "config.yaml").read_text("utf-8"))
-    config["data"]["class_weights"] = {0: 1.0, 1: 5.0}
-    (run / "config.yaml").write_text(yaml.safe_dump(config))
-    assert [len(group.unfinished) for group in found(study).results.groups] == [1]
-
-
-@pytest.mark.parametrize("section", ["method", "metric", "n", "mean", "status", "reason", "host"])
-def test_setting_that_is_called_like_a_column_of_the_report_is_not_lost(section: str, study: Path) -> None:
-    add_seeds(study, NET2[:3], "net2", **{section: {"name": "simclr"}})
-    add_seeds(study, NET5[:3], "net2", **{section: {"name": "byol"}})
-    findings = found(study)
-    results = findings.results
-    summary, listed = summary_rows(results, findings.summary), runs_rows(results, results.study)
-    for rows in (summary, comparison_rows(findings), listed):
-        assert {"simclr", "byol"} <= {str(cell) for row in rows for cell in row.values()}
-    assert {row["metric"] for row in summary if "metric" in row} > {ACCURACY}
-
-
-# Numbers
-
-
-@pytest.mark.parametrize("value", ["0.3", None, [0.3], {}, "x", 10**400], ids=lambda value: repr(value)[:9])
-def test_metric_that_is_no_number_is_left_out_and_named(value: object, study: Path) -> None:
-    add_seeds(study, NET2[:2])
-    change_metrics(add_run(study, "net2", 2), {ACCURACY: value})
-    findings = found(study)
-    assert means(findings) == [pytest.approx(0.905)]
-    assert f"{ACCURACY} is no number for seed 2: left out" in said(findings)
-
-
-@pytest.mark.parametrize("scale", [1e300, -1e300, 1e-300, 1e154, -1.0, 0.0])
-def test_numbers_of_any_size_have_a_report(scale: float, study: Path) -> None:
-    for model, values in (("net2", NET2), ("net5", NET5)):
-        for seed, value in enumerate(values):
-            change_metrics(add_run(study, model, seed), {ACCURACY: scale * value})
-    findings = found(study)
-    assert means(findings) == [pytest.approx(scale * np.mean(values), rel=1e-9, abs=0) for values in (NET2, NET5)]
-    sd = [one.sd for one in findings.summary[ACCURACY]]
-    assert sd == pytest.approx([abs(scale) * np.std(values, ddof=1) for values in (NET2, NET5)], rel=1e-9, abs=0)
-
-
-def test_test_results_of_another_run_are_left_blank_and_named(study: Path) -> None:
-    run = add_run(study, test=0.9)
-    write_json(run / "test.json", json.loads((run / "test.json").read_bytes()) | {"run_id": "0123456789ab"})
-    findings = found(study)
-    assert "test/accuracy" not in findings.summary
-    assert f"{run.name}: test.json" in said(findings)
-
-
-def test_test_results_never_replace_those_of_validation(study: Path) -> None:
-    run = add_run(study, accuracy=0.9, test=0.8)
-    content = json.loads((run / "test.json").read_bytes())
-    write_json(run / "test.json", content | {"metrics": {ACCURACY: 0.1, "test/accuracy": 0.8}})
-    assert means(found(study)) == [0.9]
-
-
-def test_direction_against_the_file_or_the_runs_is_not_silent(study: Path) -> None:
-    add_seeds(study, NET2)
-    add_seeds(study, NET5, "net5")
-    with pytest.raises(ValueError, match="direction: "):
-        find(read_study(study), plan(), None, "min", ["seed"])
-    assert re.search("direction|lower is better", said(found(study, baseline={"model": "net2"}, direction="min")))
-
-
-def test_numbers_of_random_studies_are_those_of_scipy(tmp_path: Path) -> None:
-    draw = np.random.default_rng(5)
-    for trial in range(8):
-        study = tmp_path / str(trial) / "depth"
-        data = dict(_random_values(draw, 10.0 ** draw.integers(-4, 5)))
-        for model, values in data.items():
-            for seed, value in values.items():
-                add_run(study, model, seed, value)
-        findings = found(study, baseline={"model": "net2"}, alpha=0.1)
-        names = labels(findings)
-        for model, one in zip(names, findings.summary[ACCURACY], strict=True):
-            x = np.array([value for value in data[model].values() if value is not None])
-            low, high = stats.t.interval(0.95, len(x) - 1, x.mean(), stats.sem(x))
-            assert (one.n, one.mean) == (len(x), pytest.approx(x.mean(), rel=1e-8))
-            assert (one.sd, one.low, one.high) == pytest.approx((x.std(ddof=1), low, high), rel=1e-8)
-        for one in findings.comparisons:
-            _assert_as_scipy(one, data[names[one.group]], data[names[one.against]])
-        for family in ([one for one in findings.comparisons if one.planned == kind] for kind in (True, False)):
-            adjusted = stats_holm([one.difference.p for one in family])
-            assert [one.p_holm for one in family] == pytest.approx(adjusted, rel=1e-8, nan_ok=True)
-
-
-def _random_values(draw: np.random.Generator, scale: float) -> Iterator[tuple[str, dict[int, float | None]]]:
-    seeds, unequal = range(draw.integers(5, 12)), draw.random() < 0.4
-    for model in ("net2", "net5", "net7", "net9"):
-        chosen = [seed for seed in seeds if not unequal or seed < 4 or draw.random() < 0.7]
-        values: dict[int, float | None] = {seed: scale * round(draw.normal(0.9, 0.05), 4) for seed in chosen}
-        if draw.random() < 0.3:
-            values[chosen[0]] = None
-        yield model, values
-
-
-def _assert_as_scipy(one: Comparison, b: dict[int, float | None], a: dict[int, float | None]) -> None:
-    if b.keys() == a.keys():
-        both = [seed for seed in b if b[seed] is not None and a[seed] is not None]
-        x, y = (np.array([values[seed] for seed in both], float) for values in (b, a))
-        expected = stats.ttest_rel(x, y)
-        assert one.method == PAIRED
-        assert (one.wins, one.ties, one.losses) == tuple(int(n.sum()) for n in (x > y, x == y, x < y))
-        assert math.isnan(one.p_sign_flip) if len(x) < 6 else one.p_sign_flip == _all_signs(x - y)
-    else:
-        x, y = (np.array([value for value in values.values() if value is not None], float) for values in (b, a))
-        expected = stats.ttest_ind(x, y, equal_var=False)
-        assert one.method == WELCH
-    interval = expected.confidence_interval(0.9)
-    assert one.n == (len(x), len(y))
-    assert one.difference.mean == pytest.approx(x.mean() - y.mean(), rel=1e-8, abs=1e-12 * abs(x).max())
-    assert (one.difference.low, one.difference.high) == pytest.approx(tuple(interval), rel=1e-8)
-    assert math.isnan(one.difference.p) if min(one.n) < 5 else one.difference.p == pytest.approx(expected[1], 1e-8)
-    assert one.better == pytest.approx(stats.mannwhitneyu(x, y).statistic / (len(x) * len(y)), rel=1e-8)
-
-
-def _all_signs(differences: np.ndarray) -> float:
-    tolerance = 1e-12 * abs(differences).sum()  # sums that are equal but for the last bit
-    signs = np.array(list(itertools.product((1, -1), repeat=len(differences))))
-    return float((abs(signs @ differences) >= abs(differences.sum()) - tolerance).mean())
-
-
-def stats_holm(p: list[float]) -> list[float]:
-    """Each p times the number of those that are at least as large, and never below a smaller one's."""
-    there = [value for value in p if math.isfinite(value)]
-    times = {value: min(1.0, value * sum(other >= value for other in there)) for value in there}
-    return [max((times[v] for v in there if v <= value), default=math.nan) for value in p]
-
-
-def test_word_is_what_the_numbers_say(tmp_path: Path) -> None:
-    draw, words = np.random.default_rng(7), set()
-    for trial in range(14):
-        study = tmp_path / str(trial) / "depth"
-        gain, scatter, smallest = draw.choice([-0.03, 0.0, 0.02, 0.05]), draw.choice([0.002, 0.02]), 0.02
-        base = [round(draw.normal(0.8, 0.02), 4) for _ in SEEDS]
-        add_seeds(study, base)
-        add_seeds(study, [round(value + draw.normal(gain, scatter), 4) for value in base], "net5")
-        findings = found(study, baseline={"model": "net2"}, smallest_difference=smallest)
-        (one,) = findings.comparisons
-        expected = "not decidable with 6 seeds"
-        if one.difference.p < 0.05 and one.difference.mean >= smallest:
-            expected = SUPPORTED
-        elif one.difference.high < smallest:
-            expected = NOT_SUPPORTED
-        assert findings.answer
-        assert findings.answer.word == expected
-        words.add(expected)
-    assert len(words) == 3
-
-
-def test_every_output_holds_the_same_numbers(study: Path) -> None:
-    add_seeds(study, NET2)
-    add_seeds(study, NET5[::-1], "net5")
-    write_plan(study, comparisons=[{"model": "net5"}], seeds=SEEDS)
-    folder = written(study)
-    full = {row["model"]: row for row in read_csv(folder / "summary.csv") if row["metric"] == ACCURACY}
-    (difference,) = read_csv(folder / "comparisons.csv")
-    macros = {
-        name: (text, comment)
-        for name, text, comment in re.findall(
-            r"newcommand\{\\(\w+)\}\{(.*)\}% ([^:]+):", (folder / "numbers.tex").read_text("utf-8")
-        )
-    }
-    rounded = read_csv(folder / "tables" / "summary.csv")
-    page = (folder / "report.html").read_text("utf-8")
-    for row in rounded:
-        name = {"net2": "NetTwo", "net5": "NetFive"}[row["model"]]
-        for column, quantity, key in (("mean", "Mean", "mean"), ("SD", "SD", "sd")):
-            text, comment = macros[f"Depth{name}ValidationAccuracy{quantity}"]
-            assert text == row[column]
-            assert float(comment) == float(full[row["model"]][key]) == pytest.approx(float(text), abs=0.5e-3)
-            assert f">{text}<" in page
-            for suffix in ("tex", "md"):
-                assert text in (folder / "tables" / f"summary.{suffix}").read_text("utf-8")
-    (shown,) = read_csv(folder / "tables" / "comparison.csv")
-    text, comment = macros["DepthNetFiveAgainstNetTwoValidationAccuracyDifference"]
-    assert float(comment) == float(difference["difference"])
-    assert shown["difference"].lstrip("+") == text
-    assert shown["wins/ties/losses"] == "/".join(difference[key] for key in ("wins", "ties", "losses"))
-
-
-# Damaged and foreign files
 
 
 @pytest.mark.parametrize("name", ["run.json", "test.json", "config.yaml", "metrics.csv"])
@@ -597,9 +206,6 @@ def test_runs_with_other_metrics_and_epochs_are_never_mixed(study: Path) -> None
     assert other.name in list(findings.results.values.index)
 
 
-# One study in several folders
-
-
 def read(*studies: Path) -> Study:
     return read_places(find_places([str(study.parent) for study in studies], "depth")["depth"])
 
@@ -650,15 +256,3 @@ def test_second_folder_of_a_run_with_other_results_is_said(study: Path) -> None:
     findings = found(study)
     assert means(findings) == [0.9]
     assert "other results" in said(findings)
-
-
-def change_metrics(run: Path, metrics: dict[str, Any]) -> Path:
-    """Of the best evaluation of a finished run."""
-    best = json.loads((run / "run.json").read_bytes())["best"]
-    change_record(run, best={**best, "metrics": {**best["metrics"], **metrics}})
-    return run
-
-
-def read_csv(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))

@@ -1,6 +1,5 @@
 """The report says what is in the run folders: right numbers, nothing pooled, nothing dropped in silence."""
 
-import csv
 import json
 import shutil
 from pathlib import Path
@@ -12,11 +11,12 @@ from small_runs import ROOT
 
 from modules.reporting.checks import find_warnings
 from modules.reporting.findings import Findings, find, summary_rows
-from modules.reporting.report import ReportConfig, report
+from modules.reporting.report import report
 from modules.reporting.run_folders import read_study
 from modules.reporting.tables.formats import to_csv, to_latex, to_markdown, write_rows
 from modules.reporting.tables.metrics import summary_table
-from tests.run_folders import EPOCHS, add_plan, add_run, add_test, add_unfinished, change_record, plan, write_json
+from tests.report_studies import read_csv, report_config, write_plan
+from tests.run_folders import EPOCHS, add_plan, add_run, add_test, add_unfinished, change_record, write_json
 
 # Reference values: ten seeds of two settings, agreed on by two or more statistics libraries
 A = [91.2, 90.8, 91.5, 90.4, 91.9, 91.1, 90.6, 91.4, 91.0, 90.9]
@@ -36,15 +36,6 @@ def study(tmp_path: Path) -> Path:
     return tmp_path / "runs" / "depth"
 
 
-def report_config(folder: Path, **changes: Any) -> ReportConfig:
-    """config/report.yaml, for a study in a folder of its own, and without most of the figures: they take long."""
-    places: dict[str, Any] = {"runs_dir": str(folder.parent), "reports_dir": str(folder.parents[1] / "reports")}
-    content = yaml.safe_load((ROOT / "config" / "report.yaml").read_bytes())
-    values: dict[str, Any] = {key: value for key, value in content.items() if key != "defaults"}
-    files: dict[str, Any] = {"study_files_dir": str(folder.parents[1] / "study"), "figures": ["comparison"]}
-    return ReportConfig(**{**values, "study": folder.name, **places, **files, **changes})
-
-
 def find_all(study: Path, metric: str | None = None) -> Findings:
     return find(read_study(study), None, metric, None, ["seed"])
 
@@ -52,19 +43,6 @@ def find_all(study: Path, metric: str | None = None) -> Findings:
 def make_report(study: Path, **changes: Any) -> Path:
     report(report_config(study, **changes))
     return study.parents[1] / "reports" / study.name
-
-
-def write_study_file(study: Path, **entries: Any) -> None:
-    """Where `report_config` looks for it."""
-    content = {key: value for key, value in vars(plan(**entries)).items() if key != "digest"}
-    folder = study.parents[1] / "study"
-    folder.mkdir(exist_ok=True)
-    (folder / f"{study.name}.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
-
-
-def read_csv(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def summarised(study: Path, metric: str = "validation/accuracy") -> list[dict[str, Any]]:
@@ -101,7 +79,7 @@ def test_comparisons_equal_the_reference_values_from_folders_to_table(study: Pat
         for seed, value in enumerate(values):
             add_run(study, model, seed, value)
     planned = [{"model": "net5"}, {"model": "net7"}, {"model": "net5", "against": {"model": "net7"}}]
-    write_study_file(study, comparisons=planned, seeds=list(range(10)))
+    write_plan(study, comparisons=planned, seeds=list(range(10)))
     ba, ca, bc = read_csv(make_report(study) / "comparisons.csv")
     assert [float(ba[key]) for key in ("difference", "low", "high")] == [
         pytest.approx(0.59, abs=1e-8),
