@@ -15,7 +15,7 @@ demo: install
 
 # The tests of Slurm run alone: its nodes are pretended, and the jobs of one file already take all cores.
 test: install
-	.venv/bin/python -m pytest --numprocesses auto --dist loadfile --ignore-glob "tests/test_slurm_*" tests
+	.venv/bin/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --ignore-glob "tests/test_slurm_*" tests
 	.venv/bin/python -m pytest tests/test_slurm_*.py
 
 # A sweep of 30 runs under kills, full disks, damaged files and second launches ends with the bits of an undisturbed one.

@@ -21,6 +21,15 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# The files that take minutes begin: nobody waits for one of them in the end.
+LONG = ("readme_commands", "unbaked", "baked", "sweep_faults", "faults_distributed", "chaos")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    names = [f"test_{name}" for name in LONG]
+    items.sort(key=lambda item: names.index(item.path.stem) if item.path.stem in names else len(names))
+
+
 def command(*words: str | Path, cwd: Path, typed: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
     """Runs a command as a user would who has activated this environment; leaves no bytecode behind."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
