@@ -13,7 +13,15 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 # The files that take longest, first: of the others there is always one for the worker that would have to wait.
-FIRST = ("test_sweep", "test_reporting", "test_resume", "test_provenance", "test_mistakes", "test_training")
+FIRST = (
+    "test_sweep",
+    "test_figures",
+    "test_reporting",
+    "test_resume",
+    "test_mistakes",
+    "test_provenance",
+    "test_training",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -135,13 +135,13 @@ def test_a_member_is_composed_as_hydra_would(words: str) -> None:
 
 def test_a_sweep_over_ablations_runs_each_of_them_by_name(runs_dir: Path) -> None:
     words = (*TINY, "study=ablations", f"system.runs_dir={runs_dir}")
-    answer = sweep("+ablation=glob(*)", "seed=range(2)", *words)
+    answer = sweep("+ablation=glob(*)", "seed=range(1)", *words)
     assert (answer.returncode, answer.stderr) == (0, "")
     names = sorted(path.stem for path in (ROOT / "config" / "ablation").glob("*.yaml"))
     runs = [result(folder)["config"] for folder in finished(runs_dir / "ablations")]
-    assert sorted((run["ablation"], run["seed"]) for run in runs) == [(name, seed) for name in names for seed in (0, 1)]
+    assert sorted((run["ablation"], run["seed"]) for run in runs) == [(name, 0) for name in names]
     without = [run for run in runs if run["ablation"] == "one_hidden_layer"]
-    assert [run["model"]["hidden_layers"] for run in without] == [1, 1]
+    assert [run["model"]["hidden_layers"] for run in without] == [1]
     plain = train_command_here(*words)
     assert "finished already" in plain.stdout  # the ablation "none" is the run itself
 
