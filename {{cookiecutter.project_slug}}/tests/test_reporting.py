@@ -274,7 +274,7 @@ def test_hostile_names_survive_or_are_escaped_in_every_output(tmp_path: Path) ->
     for model in (HOSTILE, "$x$", "=1+1", "_"):
         add_run(study, model, test=0.9, **{"optimizer.name": HOSTILE, "optimizer.lr": 0.1 if model == "_" else 1})
     add_unfinished(study, "failed", HOSTILE, 7, reason=HOSTILE)
-    folder = make_report(study, figures=FIGURES)  # compiles the PDF and draws the figures
+    folder = make_report(study)  # compiles the PDF; hostile names in figures: test_figures.py
     assert (folder / "report.pdf").read_bytes().startswith(b"%PDF")
     rows = read_csv(folder / "summary.csv")
     assert {row["model"] for row in rows} == {HOSTILE.replace("\n", "\\n"), "$x$", "'=1+1", "_"}

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+import operator
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,7 @@ from modules.reporting.grouping import Group, Grouping, Repeat, beside, group_ru
 from modules.reporting.run_folders import Run, Study, is_number, one_line, suggest
 
 DAMAGED = "{}: metrics.csv is missing or damaged: not in the learning curves"
+COMMAS = operator.methodcaller("count", b",")
 CHUNK = 1000  # files of curves that are parsed at once: more cost memory, fewer cost time
 
 
@@ -150,7 +152,7 @@ def _read_curves(study: Study) -> pd.DataFrame:
 
 def _is_table(body: bytes, columns: int) -> bool:
     """Whether there are rows, each of so many cells, and no quotes, which would join rows."""
-    return bool(body) and b'"' not in body and all(row.count(b",") == columns - 1 for row in body.splitlines())
+    return b'"' not in body and set(map(COMMAS, body.splitlines())) == {columns - 1}
 
 
 def _parse(header: bytes, parts: list[tuple[str, bytes]]) -> pd.DataFrame:

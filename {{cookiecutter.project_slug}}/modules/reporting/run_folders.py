@@ -195,7 +195,8 @@ def _look(study: Path, name: str, warnings: list[str]) -> Run | None:
 
 def _with_results(run: Run, path: str, tested: bool, warnings: list[str]) -> Run:
     run.record = _read_json(f"{path}/run.json", RECORD)
-    run.packages_id = hash(str(run.record["launches"][-1].get("packages")))
+    packages = run.record["launches"][-1].get("packages")
+    run.packages_id = hash((*packages, *map(str, packages.values()))) if isinstance(packages, dict) else 0
     for part in (run.record, *run.record["launches"]):
         part.pop("confusion_matrix", None)  # these two are most of a record, and in no table: thousands of them
         part.pop("packages", None)  # would fill the memory
@@ -227,12 +228,14 @@ def _misshapen(content: Any, shape: Any) -> str:
     if isinstance(shape, dict):
         if not isinstance(content, dict):
             return "."
-        places = ((key, _misshapen(content[key], part) if key in content else ".") for key, part in shape.items())
-        return next((f".{key}{place.rstrip('.')}" for key, place in places if place), "")
+        for key, part in shape.items():
+            if key not in content or (place := _misshapen(content[key], part)):
+                return f".{key}" if key not in content else f".{key}{place.rstrip('.')}"
+        return ""
     if isinstance(shape, list):
         fine = isinstance(content, list) and content and not any(_misshapen(one, shape[0]) for one in content)
         return "" if fine else "."
-    return "" if isinstance(content, shape) and not (isinstance(content, bool) and shape is not object) else "."
+    return "" if isinstance(content, shape) and (type(content) is not bool or shape is object) else "."
 
 
 def _not_numbers(record: dict[str, Any]) -> list[str]:
