@@ -229,8 +229,9 @@ def _misshapen(content: Any, shape: Any) -> str:
         if not isinstance(content, dict):
             return "."
         for key, part in shape.items():
-            if key not in content or (place := _misshapen(content[key], part)):
-                return f".{key}" if key not in content else f".{key}{place.rstrip('.')}"
+            place = _misshapen(content[key], part) if key in content else "."
+            if place:
+                return f".{key}{place.rstrip('.')}"
         return ""
     if isinstance(shape, list):
         fine = isinstance(content, list) and content and not any(_misshapen(one, shape[0]) for one in content)
