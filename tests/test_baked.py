@@ -40,11 +40,8 @@ def test_all_tasks_end_in_a_report(project: Path) -> None:
     assert "supported" in text  # on this data two hidden layers help by far more than what matters
     assert "not supported" not in text
     assert "Do hidden layers help on the digits?" in text
-
-
-def test_the_analysis_beside_the_report_loads_runs_and_models(project: Path) -> None:
     said = succeed(sys.executable, "analysis.py", cwd=project / "data/reports/sweep_models", MPLBACKEND="agg")
-    assert "ConvNet(" in said or "Linear(" in said
+    assert "Linear(" in said  # the model of the first run in runs.csv, with its weights
     assert "359 validation examples" in said
 
 

@@ -1,5 +1,6 @@
 """The folder of the template runs, lints and passes its own tests where it stands, braces in its name and all."""
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -8,8 +9,8 @@ from conftest import PROJECT, files, succeed
 
 
 @pytest.fixture(scope="module")
-def unbaked(template: Path) -> Path:
-    return template / PROJECT
+def unbaked(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return shutil.copytree(template / PROJECT, tmp_path_factory.mktemp("unbaked") / PROJECT)
 
 
 def test_style_and_types(unbaked: Path) -> None:
