@@ -45,7 +45,8 @@ for seed in range(5):
 for study in (runs / "sweep_models", runs / hostile):
     add_unfinished(study, "failed", "net7", 0, reason=" ".join([hostile, "was out of memory. "] * 9))
 plan = yaml.safe_load(Path("config/study/sweep_models.yaml").read_text("utf-8"))
-plan |= {"question": hostile, "hypothesis": hostile, "formal_problem": hostile, "baseline": {"model": "$x$", "ablation": "none"}}
+plan |= {"question": hostile, "hypothesis": hostile, "formal_problem": hostile}
+plan |= {"baseline": {"model": "$x$", "ablation": "none"}}
 plan |= {"comparisons": [{"model": hostile, "ablation": hostile}]}
 Path("config/study", hostile + ".yaml").write_text(yaml.safe_dump(plan, allow_unicode=True), "utf-8")
 """
