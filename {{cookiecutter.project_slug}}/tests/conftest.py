@@ -28,6 +28,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: FIRST.index(item.path.stem) if item.path.stem in FIRST else len(FIRST))
 
 
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    """Where the runs of a study are put, which is not there yet."""
+    return tmp_path / "runs" / "depth"
+
+
 @pytest.fixture(scope="session")
 def datasets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with every data set of config/prepare.yaml's kind, prepared; not to be changed."""

@@ -18,11 +18,6 @@ BETTER = [0.06, 0.05, 0.06, 0.07, 0.05, 0.06]  # than net2, seed by seed
 SEEDS = list(range(6))
 
 
-@pytest.fixture
-def study(tmp_path: Path) -> Path:
-    return tmp_path / "runs" / "depth"
-
-
 def add_pairs(study: Path, gains: list[float], model: str = "net5") -> None:
     """net2 and another model that is better by so much, seed by seed."""
     for seed, (value, gain) in enumerate(zip(NET2, gains, strict=False)):

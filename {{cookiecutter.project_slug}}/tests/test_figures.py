@@ -45,11 +45,6 @@ PLAN: dict[str, Any] = {
 FONT = "DejaVu Sans"
 
 
-@pytest.fixture
-def study(tmp_path: Path) -> Path:
-    return tmp_path / "runs" / "depth"
-
-
 def find_all(study: Path, plan: dict[str, Any] | None = None) -> Findings:
     """`plan`: the content of the study's file."""
     if plan:

@@ -54,11 +54,6 @@ class Elements(HTMLParser):
         self.text += data if self.cdata_elem is None else ""
 
 
-@pytest.fixture
-def study(tmp_path: Path) -> Path:
-    return tmp_path / "runs" / "depth"
-
-
 def page_of(
     study: Path,
     about: dict[str, Any] | None = None,

@@ -33,11 +33,6 @@ from tests.report_studies import (
 from tests.run_folders import add_plan, add_run, add_test, add_unfinished, write_json
 
 
-@pytest.fixture
-def study(tmp_path: Path) -> Path:
-    return tmp_path / "runs" / "depth"
-
-
 @pytest.mark.parametrize("name", ["run.json", "test.json", "config.yaml", "metrics.csv"])
 def test_half_of_a_file_of_a_finished_run_is_said_or_does_no_harm(name: str, study: Path) -> None:
     add_seeds(study, [0.9, 0.92])

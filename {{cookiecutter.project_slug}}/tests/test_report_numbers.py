@@ -33,11 +33,6 @@ from tests.report_studies import (
 from tests.run_folders import add_run, plan, write_json
 
 
-@pytest.fixture
-def study(tmp_path: Path) -> Path:
-    return tmp_path / "runs" / "depth"
-
-
 @pytest.mark.parametrize("value", ["0.3", None, [0.3], {}, "x", 10**400], ids=lambda value: repr(value)[:9])
 def test_metric_that_is_no_number_is_left_out_and_named(value: object, study: Path) -> None:
     add_seeds(study, NET2[:2])

@@ -20,11 +20,6 @@ from tests.report_studies import ACCURACY, NET2, NET5, add_seeds, found, labels,
 from tests.run_folders import add_run, add_unfinished, change_record, plan
 
 
-@pytest.fixture
-def study(tmp_path: Path) -> Path:
-    return tmp_path / "runs" / "depth"
-
-
 def test_settings_that_differ_in_more_than_was_named_decide_nothing(study: Path) -> None:
     """The learning rate may be the cause as well as the model."""
     add_seeds(study, NET2, "net2", **{"optimizer.lr": 0.01})

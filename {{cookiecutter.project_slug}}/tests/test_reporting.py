@@ -15,13 +15,9 @@ from modules.reporting.report import report
 from modules.reporting.run_folders import read_study
 from modules.reporting.tables.formats import to_csv, to_latex, to_markdown, write_rows
 from modules.reporting.tables.metrics import summary_table
-from tests.report_studies import read_csv, report_config, write_plan
+from tests.report_studies import A, B, C, read_csv, report_config, write_plan
 from tests.run_folders import EPOCHS, add_plan, add_run, add_test, add_unfinished, change_record, write_json
 
-# Reference values: ten seeds of two settings, agreed on by two or more statistics libraries
-A = [91.2, 90.8, 91.5, 90.4, 91.9, 91.1, 90.6, 91.4, 91.0, 90.9]
-B = [91.9, 91.3, 91.7, 91.2, 92.6, 91.4, 91.5, 92.1, 91.2, 91.8]
-C = [91.0, 90.9, 91.6, 90.1, 92.0, 91.3, 90.5, 91.5, 90.8, 91.2]
 REFERENCE = {
     "net2": (10, 91.08, 0.4442221666, 90.7622226, 91.3977774),
     "net5": (10, 91.67, 0.4473378042, 91.3499938, 91.9900062),
@@ -29,11 +25,6 @@ REFERENCE = {
 }
 FIGURES = yaml.safe_load((ROOT / "config" / "report.yaml").read_bytes())["figures"]
 HOSTILE = "_a&b%c#d$e~f^g\\h{i}<j>\"k'l|m\nn é 中 --*[x] `o`"
-
-
-@pytest.fixture
-def study(tmp_path: Path) -> Path:
-    return tmp_path / "runs" / "depth"
 
 
 def find_all(study: Path, metric: str | None = None) -> Findings:

@@ -16,16 +16,8 @@ from modules.reporting.run_folders import read_study
 from modules.reporting.tables import make_tables
 from modules.reporting.tables.comparisons import comparison_rows
 from modules.reporting.tables.formats import Table, to_csv, to_latex, to_markdown
+from tests.report_studies import A, B, C
 from tests.run_folders import add_run, add_unfinished, change_record, plan
-
-A = [91.2, 90.8, 91.5, 90.4, 91.9, 91.1, 90.6, 91.4, 91.0, 90.9]
-B = [91.9, 91.3, 91.7, 91.2, 92.6, 91.4, 91.5, 92.1, 91.2, 91.8]
-C = [91.0, 90.9, 91.6, 90.1, 92.0, 91.3, 90.5, 91.5, 90.8, 91.2]
-
-
-@pytest.fixture
-def study(tmp_path: Path) -> Path:
-    return tmp_path / "runs" / "depth"
 
 
 def add_seeds(study: Path, model: str, values: list[float], **changes: Any) -> list[Path]:

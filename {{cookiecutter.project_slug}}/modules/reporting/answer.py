@@ -59,7 +59,7 @@ def answer(results: Results, file: StudyFile, comparisons: list[Comparison]) -> 
 
 
 def _judge(results: Results, file: StudyFile, comparison: Comparison, tests: int) -> Verdict:
-    sign = {"max": 1, "min": -1}[file.direction]
+    sign = results.sign
     groups = [results.groups[i] for i in (comparison.group, comparison.against)]
     difference, n = comparison.difference, min(comparison.n)
     gain, room = sign * difference.mean, max(sign * difference.low, sign * difference.high)

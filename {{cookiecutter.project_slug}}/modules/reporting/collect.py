@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from modules.reporting.grouping import Group, Grouping, Repeat, beside, group_runs
-from modules.reporting.run_folders import Run, Study, is_number, one_line, suggest
+from modules.reporting.record_files import is_number
+from modules.reporting.run_folders import Run, Study, one_line, suggest
 
 DAMAGED = "{}: metrics.csv is missing or damaged: not in the learning curves"
 COMMAS = operator.methodcaller("count", b",")
@@ -42,6 +43,11 @@ class Results(Grouping):
         return {repeat: value for repeat, value in found.items() if math.isfinite(value)}
 
     @property
+    def sign(self) -> int:
+        """By which to multiply the metric of the report so that more is better."""
+        return {"max": 1, "min": -1}[self.direction]
+
+    @property
     def test_metric(self) -> str | None:
         """The same quantity on the test split, if any run was evaluated there."""
         name = "test/" + self.metric.split("/", 1)[-1]
@@ -61,7 +67,9 @@ def collect(study: Study, metric: str | None, direction: str | None, repeats: li
     about: str = metric or monitor["metric"]
     if about not in values.columns:
         raise ValueError(f"metric: no run of study {study.name!r} measured {about!r}; {suggest(about, list(values))}")
-    better = direction or _direction(about, monitor)
+    better = direction or known_direction(about, {monitor["metric"]: monitor["direction"]})
+    if better is None:
+        raise ValueError(f"direction: is {about} better when it is higher or lower? Add direction=max or direction=min")
     curves = _read_curves(study)
     return Results(
         **vars(grouping),
@@ -116,14 +124,11 @@ def _most_common(monitors: list[dict[str, str]]) -> dict[str, str]:
     return json.loads(max(sorted(set(texts)), key=texts.count))
 
 
-def _direction(metric: str, monitor: dict[str, str]) -> str:
-    """Of the monitored metric, or of the same quantity on another split; a loss is better when it is lower."""
+def known_direction(metric: str, known: dict[str, str]) -> str | None:
+    """Of the same quantity on whatever split; a loss is better when it is lower. None: nothing tells."""
     quantity = metric.split("/", 1)[-1]
-    if quantity == monitor["metric"].split("/", 1)[-1]:
-        return monitor["direction"]
-    if quantity == "loss":
-        return "min"
-    raise ValueError(f"direction: is {metric} better when it is higher or lower? Add direction=max or direction=min")
+    directions = {name.split("/", 1)[-1]: direction for name, direction in known.items()}
+    return directions.get(quantity, "min" if quantity == "loss" else None)
 
 
 def _read_curves(study: Study) -> pd.DataFrame:

@@ -104,11 +104,10 @@ def compared_with_nothing(
     return [results.groups[i].label for i in expected if i not in compared]
 
 
-def best_group(results: Results, means: list[float]) -> int | None:
-    """The position of the best mean of the report's metric; None where no setting has one."""
-    sign = {"max": 1, "min": -1}[results.direction]
-    there = [i for i, mean in enumerate(means) if np.isfinite(mean)]
-    return max(there, key=lambda i: sign * means[i]) if there else None
+def by_mean(results: Results, means: list[float]) -> list[int]:
+    """The positions of all groups, the best mean of the report's metric first, those without one last."""
+    worse = [-results.sign * mean if np.isfinite(mean) else np.inf for mean in means]
+    return sorted(range(len(means)), key=worse.__getitem__)
 
 
 def is_distinguishable(comparison: Comparison, alpha: float) -> bool:

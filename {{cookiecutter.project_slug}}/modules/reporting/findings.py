@@ -10,13 +10,15 @@ from modules.reporting.collect import Results, collect, run_metrics
 from modules.reporting.comparisons import (
     Comparison,
     ablation_pairs,
-    best_group,
+    by_mean,
     compare,
+    find_groups,
     is_distinguishable,
     planned_pairs,
 )
 from modules.reporting.grouping import beside, seed_text
-from modules.reporting.run_folders import Study, is_number
+from modules.reporting.record_files import is_number
+from modules.reporting.run_folders import Study
 from modules.reporting.statistics import Estimate, describe
 from modules.reporting.study_file import StudyFile
 
@@ -32,12 +34,18 @@ class Findings:
     file: StudyFile | None  # config/study/<name>.yaml
     comparisons: list[Comparison]  # against the baseline of the study's file; without one against the best setting
     ablations: list[Comparison]  # of each named ablation against the same setting without it
+    ranking: list[int]  # the positions of the groups, best mean first, those without one last
     marks: list[str]  # per group: BEST, TIED or ""
     answer: Answer | None  # None: no study file, or the report is about another metric than the study
 
     @property
     def alpha(self) -> float:
         return self.file.alpha if self.file else ALPHA
+
+    @property
+    def baselines(self) -> list[int]:
+        """The positions of the groups that the study's file calls the baseline."""
+        return find_groups(self.results, self.file.baseline, "baseline") if self.file else []
 
 
 def find(
@@ -53,7 +61,8 @@ def find(
         results, planned = collect(study, metric, direction, repeats), False
     summary = summarise(results)
     alpha = file.alpha if file else ALPHA
-    best = best_group(results, [one.mean for one in summary[results.metric]])
+    ranking = by_mean(results, [one.mean for one in summary[results.metric]])
+    best = ranking[0] if summary[results.metric][ranking[0]].n else None
     everyone = range(len(results.groups))
     to_best = compare(results, [(i, best, False) for i in everyone if best not in (None, i)], alpha)
     marks = [BEST if i == best else "" for i in everyone]
@@ -65,10 +74,11 @@ def find(
         pairs = planned_pairs(results, file)
         comparisons = compare(results, [(*pair[:2], pair[2] and planned) for pair in pairs], alpha)
     decided = {(one.group, one.against): one for one in comparisons if one.planned}
-    ablations = compare(results, [(*pair, False) for pair in ablation_pairs(results) if pair not in decided], alpha)
-    ablations = [decided[pair] for pair in ablation_pairs(results) if pair in decided] + ablations
+    parts = ablation_pairs(results)
+    exploratory = compare(results, [(*pair, False) for pair in parts if pair not in decided], alpha)
+    ablations = [decided[pair] for pair in parts if pair in decided] + exploratory
     answered = answer(results, file, comparisons) if file and planned else None
-    return Findings(results, summary, file, comparisons, ablations, marks, answered)
+    return Findings(results, summary, file, comparisons, ablations, ranking, marks, answered)
 
 
 def summarise(results: Results) -> Summary:

@@ -14,7 +14,8 @@ from typing import Any
 
 import yaml
 
-from modules.reporting.run_folders import Run, Study, is_number, one_line, suggest
+from modules.reporting.record_files import is_number
+from modules.reporting.run_folders import Run, Study, one_line, suggest
 
 # What never changes the result; the name of an ablation says the same as the settings that it changes.
 NOT_A_SETTING = ("study", "system", "restart", "ablation")

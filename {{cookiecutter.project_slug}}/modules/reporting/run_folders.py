@@ -5,36 +5,17 @@ Standard library only: `runs/status.py` must answer at once, so nothing here may
 
 import difflib
 import gc
-import json
 import os
 import re
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import NoneType
 from typing import Any
 
 from modules.reporting.liveness import sign_of_death
+from modules.reporting.record_files import RECORD, STATE, TEST, Unreadable, is_number, read_record
 from modules.reporting.slurm_queue import jobs_in_queue, last_words, planned_jobs
-
-NUMBER = (int, float)
-EVALUATION = {"step": NUMBER, "epoch": NUMBER, "metrics": dict}
-LAUNCH = {"code_id": str, "host": str, "git": {"commit": (str, NoneType), "missing": (str, NoneType), "dirty": object}}
-RECORD = {  # what a report reads of run.json
-    "run_id": str,
-    "config": {"seed": int},
-    "monitor": {"metric": str, "direction": str},
-    "best": EVALUATION,
-    "last": EVALUATION,
-    "cost": {"wall_s": NUMBER},
-    "data": {"name": str, "fingerprint": str, "split_fingerprint": str, "examples": dict},
-    "finished": str,
-    "launches": [LAUNCH],
-}
-STATE = {"status": str, "host": str, "pid": int, "heartbeat": NUMBER}
-TEST = {"run_id": str, "step": NUMBER, "metrics": dict}
 
 
 @dataclass
@@ -139,20 +120,11 @@ def one_line(text: str) -> str:
     return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", lambda match: repr(match[0])[1:-1], text)
 
 
-def is_number(value: object) -> bool:
-    """Whether a value of JSON is a finite number; true is none, and neither is one with 400 digits."""
-    return isinstance(value, NUMBER) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
-
-
 def _is_study(path: Path) -> bool:
     if not path.is_dir() or path.name.startswith("."):
         return False
     folders = [child for child in path.iterdir() if not child.name.startswith(".")]
     return (path / ".sweeps").is_dir() or any(os.path.exists(child / "config.yaml") for child in folders)
-
-
-class _Unreadable(Exception):
-    """Its text is the sentence that says what is wrong with a file."""
 
 
 def _read_run(study: Path, name: str, warnings: list[str]) -> Run | None:
@@ -176,12 +148,12 @@ def _look(study: Path, name: str, warnings: list[str]) -> Run | None:
             return _with_results(Run(name, study, "finished"), path, "test.json" in files, warnings)
         if "state.json" not in files:
             return Run(name, study, "interrupted", "stopped before its first step")
-        state = _read_json(f"{path}/state.json", STATE)
+        state = read_record(f"{path}/state.json", STATE)
     except FileNotFoundError:
         return None
     except OSError as error:
         return Run(name, study, "unreadable", f"the folder cannot be opened: {error.strerror}")
-    except _Unreadable as error:
+    except Unreadable as error:
         return Run(name, study, "unreadable", str(error))
     status, reason = state["status"], one_line(str(state.get("reason") or ""))
     if status == "running" and (death := sign_of_death(f"{path}/state.json", state)):
@@ -194,7 +166,7 @@ def _look(study: Path, name: str, warnings: list[str]) -> Run | None:
 
 
 def _with_results(run: Run, path: str, tested: bool, warnings: list[str]) -> Run:
-    run.record = _read_json(f"{path}/run.json", RECORD)
+    run.record = read_record(f"{path}/run.json", RECORD)
     packages = run.record["launches"][-1].get("packages")
     run.packages_id = hash((*packages, *map(str, packages.values()))) if isinstance(packages, dict) else 0
     for part in (run.record, *run.record["launches"]):
@@ -205,38 +177,6 @@ def _with_results(run: Run, path: str, tested: bool, warnings: list[str]) -> Run
     if tested:
         run.test = _read_test(run, path, warnings)
     return run
-
-
-def _read_json(path: str, shape: dict[str, Any]) -> dict[str, Any]:
-    name = os.path.basename(path)
-    try:
-        with open(path, "rb") as file:
-            content = json.loads(file.read())
-    except OSError as error:
-        raise _Unreadable(f"{name} cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise _Unreadable(f"{name} is half-written or damaged") from error
-    if not isinstance(content, dict) or content.get("format", 1) != 1:
-        raise _Unreadable(f"{name} was not written by this version of the project")
-    if place := _misshapen(content, shape):
-        raise _Unreadable(f"{name} lacks {place[1:]}, or holds something else there")
-    return content
-
-
-def _misshapen(content: Any, shape: Any) -> str:
-    """The first place, as ".best.step", where the content is not of that shape; empty if it is."""
-    if isinstance(shape, dict):
-        if not isinstance(content, dict):
-            return "."
-        for key, part in shape.items():
-            place = _misshapen(content[key], part) if key in content else "."
-            if place:
-                return f".{key}{place.rstrip('.')}"
-        return ""
-    if isinstance(shape, list):
-        fine = isinstance(content, list) and content and not any(_misshapen(one, shape[0]) for one in content)
-        return "" if fine else "."
-    return "" if isinstance(content, shape) and (type(content) is not bool or shape is object) else "."
 
 
 def _not_numbers(record: dict[str, Any]) -> list[str]:
@@ -250,12 +190,12 @@ def _not_numbers(record: dict[str, Any]) -> list[str]:
 def _read_test(run: Run, path: str, warnings: list[str]) -> dict[str, float]:
     step = run.record["best"]["step"]
     try:
-        test = _read_json(f"{path}/test.json", TEST)
+        test = read_record(f"{path}/test.json", TEST)
         if test["run_id"] != run.record["run_id"]:
-            raise _Unreadable("test.json is of another run")
+            raise Unreadable("test.json is of another run")
         if test["step"] != step:
-            raise _Unreadable(f"test.json is of step {test['step']}, the best step is {step}")
-    except _Unreadable as error:
+            raise Unreadable(f"test.json is of step {test['step']}, the best step is {step}")
+    except Unreadable as error:
         warnings.append(f"{one_line(run.name)}: {error}: test metrics left blank; run python runs/evaluate.py")
         return {}
     return {name: value for name, value in test["metrics"].items() if name.startswith("test/")}
@@ -307,8 +247,8 @@ def _planned_without_folder(folder: Path, present: set[str], warnings: list[str]
     absent: dict[str, str] = {}
     for path in sorted((folder / ".sweeps").glob("*.json")):
         try:
-            plan = _read_json(str(path), {"members": list})
-        except _Unreadable as error:
+            plan = read_record(str(path), {"members": list})
+        except Unreadable as error:
             warnings.append(f".sweeps/{error}: members that it planned may be missing from the list")
             continue
         for member in plan["members"]:

@@ -9,7 +9,8 @@ from typing import Any
 
 import yaml
 
-from modules.reporting.run_folders import is_number, suggest
+from modules.reporting.record_files import is_number
+from modules.reporting.run_folders import suggest
 
 
 @dataclass

@@ -10,7 +10,7 @@ from modules.reporting.figures.style import (
     LINE,
     Drawing,
     axis_label,
-    baselines,
+    beside_each_other,
     choose,
     fitting,
     limit_ticks,
@@ -55,7 +55,7 @@ def _rows(findings: Findings, metric: str, width_cm: float) -> tuple[Figure, str
     for which, face in ((marked, "black"), (~marked, "white")):
         look = {"color": "black", "marker": "D", "markersize": 4.5, "markerfacecolor": face}
         axes.plot(mean[which], rows[which], linestyle="", **look)
-    named = baselines(findings)
+    named = findings.baselines
     ends = ["  (baseline)" if i in named else "" for i in range(len(names))]
     ends = [f"{end}  (n = {one.n})" if len(counts) > 1 else end for end, one in zip(ends, estimates, strict=True)]
     axes.set_yticks(rows, [names[i] + ends[i] for i in shown], fontsize=8)
@@ -77,10 +77,8 @@ def _rows(findings: Findings, metric: str, width_cm: float) -> tuple[Figure, str
 
 
 def _draw_seeds(axes: Axes, rows: Array, seeds: list[Array]) -> None:
-    spread = [np.linspace(-0.25, 0.25, len(one)) if len(one) > 1 else 0 * one for one in seeds]
-    places = [y + one for y, one in zip(rows, spread, strict=True)]
     look = {"marker": "o", "markersize": 3.8, "alpha": 0.6, "markeredgewidth": 0}
-    axes.plot(np.concatenate(seeds), np.concatenate(places), linestyle="", color=COLOURS[0], **look)
+    axes.plot(*beside_each_other(rows, seeds, 0.25), linestyle="", color=COLOURS[0], **look)
 
 
 def _marks(findings: Findings, about: bool) -> str:

@@ -10,7 +10,7 @@ from matplotlib.collections import QuadMesh
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
-from modules.reporting.figures.style import CM, LINE, Drawing, baselines, draw_cells, set_ticks, wrap
+from modules.reporting.figures.style import CM, LINE, Drawing, draw_cells, set_ticks, wrap
 from modules.reporting.findings import BEST, Findings
 from modules.reporting.run_folders import Run, one_line
 from modules.reporting.statistics import Array
@@ -55,7 +55,7 @@ def _choose(findings: Findings) -> list[int]:
     """The baseline, that of the best setting first if there are several, and the best setting."""
     best = [i for i, mark in enumerate(findings.marks) if mark == BEST]
     opponents = [one.against for one in findings.comparisons if one.group in best]
-    named = baselines(findings)
+    named = findings.baselines
     ordered = [i for i in opponents if i in named] + [i for i in named if i not in opponents]
     others = [i for i in ordered if i not in best][: MOST_PANELS - len(best)]
     return others + best

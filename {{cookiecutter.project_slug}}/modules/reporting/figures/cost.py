@@ -23,7 +23,8 @@ from modules.reporting.figures.style import (
     wrap,
 )
 from modules.reporting.findings import Findings
-from modules.reporting.run_folders import Run, is_number, one_line
+from modules.reporting.record_files import is_number
+from modules.reporting.run_folders import Run, one_line
 from modules.reporting.statistics import Array
 from modules.reporting.tables.metrics import selection_rule
 

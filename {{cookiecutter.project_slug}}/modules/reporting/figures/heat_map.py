@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from modules.reporting.figures.style import CM, axis_label, by_mean, draw_cells, seed_counts, set_ticks, split_of
+from modules.reporting.figures.style import CM, axis_label, draw_cells, seed_counts, set_ticks, split_of
 from modules.reporting.findings import Findings
 from modules.reporting.grouping import as_text
 from modules.reporting.run_folders import one_line
@@ -35,7 +35,7 @@ def heat_map(findings: Findings, keys: list[str], width_cm: float) -> tuple[Figu
     better = {"max": "Blues", "min": "Blues_r"}[findings.results.direction]  # dark is better
     texts = _texts(means) if numbered else None
     mesh = draw_cells(axes, means[::-1], texts and texts[::-1], 90 if turned else 0, cmap=better)
-    best = next(configs[i] for i in by_mean(findings) if down in configs[i] and across in configs[i])
+    best = next(configs[i] for i in findings.ranking if down in configs[i] and across in configs[i])
     place = (columns.index(best[across]), len(rows) - 1 - rows.index(best[down]))
     axes.add_patch(Rectangle(place, 1, 1, fill=False, edgecolor="black", linewidth=1.6, clip_on=False))
     set_ticks(axes.xaxis, np.arange(len(columns)) + 0.5, [as_text(value) for value in columns])

@@ -17,6 +17,7 @@ from modules.reporting.figures.style import (
     MOST_LINES,
     Drawing,
     axis_label,
+    beside_each_other,
     drawable,
     fitting,
     limit_ticks,
@@ -62,7 +63,7 @@ def paired_seeds(findings: Findings, width_cm: float) -> list[Drawing] | str:
 
 def _pairs(findings: Findings) -> list[_Pairs]:
     """The planned comparisons first, then those that gain most."""
-    results, sign = findings.results, {"max": 1, "min": -1}[findings.results.direction]
+    results, sign = findings.results, findings.results.sign
     pairs = []
     for one in findings.comparisons:
         if one.wins is None or not one.n[0]:
@@ -148,9 +149,7 @@ def _differences(findings: Findings, pairs: list[_Pairs], width_cm: float) -> tu
 
 
 def _draw_differences(axes: Axes, rows: Array, pairs: list[_Pairs]) -> None:
-    seeds = [pair.values[1] - pair.values[0] for pair in pairs]
-    spread = [np.linspace(-0.3, 0.3, len(one)) if len(one) > 1 else 0 * one for one in seeds]
-    x, y = np.concatenate(seeds), np.concatenate([row + one for row, one in zip(rows, spread, strict=True)])
+    x, y = beside_each_other(rows, [pair.values[1] - pair.values[0] for pair in pairs], 0.3)
     outcomes = np.array([outcome for pair in pairs for outcome in pair.outcomes])
     for kind, look in LOOKS.items():
         look = look | {"linestyle": "", "markersize": 3.8, "markeredgewidth": 0.8, "alpha": 0.8}
@@ -163,8 +162,7 @@ def _draw_limits(axes: Axes, findings: Findings) -> None:
     """Where nothing differs, and where a difference begins to matter."""
     axes.axvline(0, color="black", linewidth=0.8, zorder=0.9)
     if findings.file and findings.file.smallest_difference:
-        sign = {"max": 1, "min": -1}[findings.results.direction]
-        matters = sign * findings.file.smallest_difference
+        matters = findings.results.sign * findings.file.smallest_difference
         axes.axvline(matters, color="#555555", linewidth=0.9, linestyle="--", zorder=0.9)
 
 

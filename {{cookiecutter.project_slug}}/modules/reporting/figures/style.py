@@ -5,7 +5,6 @@ colours say, for printing in black and white.
 """
 
 import functools
-import math
 import re
 import textwrap
 from collections.abc import Callable, Iterable
@@ -21,7 +20,6 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from modules.reporting.collect import Results
-from modules.reporting.comparisons import find_groups
 from modules.reporting.findings import BEST, Findings
 from modules.reporting.grouping import Group
 from modules.reporting.run_folders import one_line
@@ -66,28 +64,16 @@ def seeds_of(results: Results, group: Group, metric: str) -> Array:
     return np.array(list(results.measured(group, metric).values()))
 
 
-def baselines(findings: Findings) -> list[int]:
-    """The positions of the groups that the study's file calls the baseline."""
-    return find_groups(findings.results, findings.file.baseline, "baseline") if findings.file else []
-
-
 def choose(findings: Findings, most: int) -> tuple[list[int], str]:
     """The positions of the groups that fit into a figure: the baseline and the best ones; a sentence if some do not."""
     results, count = findings.results, len(findings.results.groups)
     if count <= most:
         return list(range(count)), ""
-    named = [i for i in baselines(findings) if findings.marks[i] != BEST][: most - 1]
-    best = [i for i in by_mean(findings) if i not in named][: most - len(named)]
+    named = [i for i in findings.baselines if findings.marks[i] != BEST][: most - 1]
+    best = [i for i in findings.ranking if i not in named][: most - len(named)]
     note = f" Shown: the best {len(best)} of {count} settings by mean {one_line(results.metric)}"
     note += f"{' and the baseline' if named else ''}; all are in the table."
     return sorted(named + best), note
-
-
-def by_mean(findings: Findings) -> list[int]:
-    """The positions of all groups, the best mean first, those without one last."""
-    sign = {"max": -1, "min": 1}[findings.results.direction]
-    means = [sign * one.mean if one.n else math.inf for one in findings.summary[findings.results.metric]]
-    return sorted(range(len(means)), key=means.__getitem__)
 
 
 def split_of(metric: str) -> str:
@@ -113,6 +99,12 @@ def spans(values: Array) -> bool:
     """Whether the values are best drawn on a logarithmic axis: positive, and over two decades or more."""
     values = values[np.isfinite(values)]
     return bool(values.size and values.min() > 0 and values.max() >= 99.9 * values.min())
+
+
+def beside_each_other(rows: Array, seeds: list[Array], half: float) -> tuple[Array, Array]:
+    """x and y of the seeds of each row, up to `half` above and below it."""
+    spread = [np.linspace(-half, half, len(one)) if len(one) > 1 else 0 * one for one in seeds]
+    return np.concatenate(seeds), np.concatenate([row + one for row, one in zip(rows, spread, strict=True)])
 
 
 def rows_of(names: list[str]) -> tuple[Array, float]:

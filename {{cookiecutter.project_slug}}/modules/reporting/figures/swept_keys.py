@@ -18,7 +18,6 @@ from modules.reporting.figures.style import (
     Drawing,
     add_legend,
     axis_label,
-    by_mean,
     nothing_measured,
     seed_counts,
     seeds_of,
@@ -30,7 +29,8 @@ from modules.reporting.figures.style import (
 )
 from modules.reporting.findings import Findings
 from modules.reporting.grouping import Group, as_text
-from modules.reporting.run_folders import is_number, one_line
+from modules.reporting.record_files import is_number
+from modules.reporting.run_folders import one_line
 from modules.reporting.statistics import Array
 from modules.reporting.tables.metrics import selection_rule
 
@@ -121,7 +121,7 @@ def _scale(values: list[float]) -> str:
 def _lines(findings: Findings, key: str, places: dict[str, float]) -> tuple[list[_Line], str]:
     """As many as can be told apart, those with the best settings, in their usual order; what is not shown."""
     groups = findings.results.groups
-    there = [i for i in by_mean(findings) if key in groups[i].config]
+    there = [i for i in findings.ranking if key in groups[i].config]
     without = len(groups) - len(there)
     note = f" Not shown: {without} setting{'s' if without > 1 else ''} without this key." if without else ""
     x = {i: places[as_text(groups[i].config[key])] for i in there}

@@ -2,8 +2,7 @@
 
 import re
 
-from modules.reporting.collect import Results
-from modules.reporting.comparisons import find_groups
+from modules.reporting.collect import Results, known_direction
 from modules.reporting.findings import BEST, TIED, Findings
 from modules.reporting.run_folders import one_line
 from modules.reporting.statistics import CONFIDENCE, TEST_FROM, Estimate
@@ -52,7 +51,8 @@ def per_class_table(findings: Findings) -> Table | None:
     }
     if not found:
         return None
-    shown = _first_groups(findings)
+    shown, monitor = _first_groups(findings), results.monitor
+    directions = {monitor["metric"]: monitor["direction"], results.metric: results.direction}
     quantities = list(dict.fromkeys(quantity for quantity, _ in found.values()))
     named = len(quantities) > 1
     table = Table("", [*(["metric"] if named else []), "class"], [], 1 + named)
@@ -62,7 +62,7 @@ def per_class_table(findings: Findings) -> Table | None:
         estimates = [findings.summary[metric][i] for i in shown]
         cells = [_mean_and_sd(one, decimals) for one in estimates]
         table.rows.append([*([one_line(quantity)] if named else []), one_line(number), *cells])
-        best = _best(estimates, _direction(results, quantity))
+        best = _best(estimates, known_direction(quantity, directions))
         table.bold |= {(row, column + table.text_columns) for column in best}
     table.caption = f"{one_line(f'{split}/' + ', '.join(quantities))} of each class: mean over seeds (sample standard "
     table.caption += "deviation, from 2 seeds). Bold: the best mean of the row; no difference of a class was tested. "
@@ -91,23 +91,11 @@ def _mark(table: Table, findings: Findings, column: int) -> None:
 
 def _first_groups(findings: Findings) -> list[int]:
     """All groups in their order, or the baseline, the best, the next best, ..."""
-    results = findings.results
-    if len(results.groups) <= MOST_COLUMNS:
-        return list(range(len(results.groups)))
-    baseline = find_groups(results, findings.file.baseline, "baseline")[:1] if findings.file else []
-    sign, means = {"max": -1, "min": 1}[results.direction], [one.mean for one in findings.summary[results.metric]]
-    ranked = sorted((i for i, mean in enumerate(means) if mean == mean), key=lambda i: sign * means[i])
-    order = dict.fromkeys([*baseline, *ranked, *range(len(means))])
+    count = len(findings.results.groups)
+    if count <= MOST_COLUMNS:
+        return list(range(count))
+    order = dict.fromkeys([*findings.baselines[:1], *findings.ranking])
     return list(order)[:MOST_COLUMNS]
-
-
-def _direction(results: Results, quantity: str) -> str | None:
-    """Whether more is better, as far as the metrics of the study tell."""
-    monitor = results.monitor
-    for metric, direction in ((results.metric, results.direction), (monitor["metric"], monitor["direction"])):
-        if metric.split("/", 1)[-1] == quantity:
-            return direction
-    return "min" if quantity == "loss" else None
 
 
 def _best(estimates: list[Estimate], direction: str | None) -> list[int]:

@@ -8,7 +8,8 @@ from typing import Any
 from modules.reporting.checks import code_versions
 from modules.reporting.collect import Results
 from modules.reporting.grouping import Group
-from modules.reporting.run_folders import Run, Study, is_number, one_line
+from modules.reporting.record_files import is_number
+from modules.reporting.run_folders import Run, Study, one_line
 from modules.reporting.statistics import NAN
 from modules.reporting.tables.formats import Table
 from modules.reporting.tables.rounding import three_digits
