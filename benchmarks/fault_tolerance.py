@@ -21,11 +21,11 @@ from torch import nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "{{cookiecutter.project_slug}}"))
 
-from modules.training.classification import ClassificationTrainer
-from modules.training.progress import close_log, open_log
-from modules.training.recorder import Due, Recorder
-from modules.utils.interruption import Interruption
-from modules.utils.run_folder import RunFolder
+from modules.tasks.classification import ClassificationTrainer
+from labkit.runs.progress import close_log, open_log
+from labkit.runs.recorder import Due, Recorder
+from labkit.runs.interruption import Interruption
+from labkit.runs.folder import RunFolder
 from trainer_overhead import digits_data, mlp, settings, trainer_of
 
 

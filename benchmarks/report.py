@@ -39,9 +39,9 @@ def make_runs(study: Path, runs: int, settings: int) -> None:
 
 def read_and_tabulate(study: Path) -> None:
     """In a process of its own: prints seconds after the imports, and the largest memory in MB."""
-    from modules.reporting.findings import find
-    from modules.reporting.run_folders import no_garbage, read_study
-    from modules.reporting.tables import make_tables
+    from labkit.reporting.findings import find
+    from labkit.runs.study import no_garbage, read_study
+    from labkit.reporting.tables import make_tables
 
     started = time.perf_counter()
     with no_garbage():

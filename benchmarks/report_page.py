@@ -17,12 +17,12 @@ from selenium.webdriver.chrome.service import Service
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "{{cookiecutter.project_slug}}"))
 
-from modules.reporting.checks import find_warnings
-from modules.reporting.findings import find
-from modules.reporting.pages.contents import Contents
-from modules.reporting.pages.html_page import write_page
-from modules.reporting.run_folders import read_study
-from modules.reporting.tables import make_tables
+from labkit.reporting.checks import find_warnings
+from labkit.reporting.findings import find
+from labkit.reporting.pages.contents import Contents
+from labkit.reporting.pages.html_page import write_page
+from labkit.runs.study import read_study
+from labkit.reporting.tables import make_tables
 from tests.run_folders import add_run, write_json
 
 EPOCHS = 100

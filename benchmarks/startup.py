@@ -21,7 +21,7 @@ COMMANDS = {
 }
 PROVENANCE = """
 import time
-from modules.utils import provenance
+from labkit.runs import provenance
 started = time.perf_counter()
 provenance.launch_record("", "")
 provenance.code_diff()

@@ -27,12 +27,12 @@ from modules.data.batches import TensorBatches  # noqa: E402
 from modules.data.prepare import digits  # noqa: E402
 from modules.data.sources import DataSet, Synthetic  # noqa: E402
 from modules.data.splits import stratified_split  # noqa: E402
-from modules.training.classification import ClassificationTrainer  # noqa: E402
-from modules.training.progress import close_log, open_log  # noqa: E402
-from modules.training.recorder import Recorder  # noqa: E402
-from modules.utils.config import TrainConfig, typed  # noqa: E402
-from modules.utils.interruption import Interruption  # noqa: E402
-from modules.utils.run_folder import RunFolder  # noqa: E402
+from modules.tasks.classification import ClassificationTrainer  # noqa: E402
+from labkit.runs.progress import close_log, open_log  # noqa: E402
+from labkit.runs.recorder import Recorder  # noqa: E402
+from labkit.config import TrainConfig, typed  # noqa: E402
+from labkit.runs.interruption import Interruption  # noqa: E402
+from labkit.runs.folder import RunFolder  # noqa: E402
 
 CPU = torch.device("cpu")
 

@@ -139,7 +139,7 @@ class Chaos:
 
     def damage(self, *names: str) -> bool:
         """Of a run that no process is writing; if it had finished, its result is torn too, so that it is looked at."""
-        from modules.utils.run_folder import Held, RunFolder  # pyright: ignore[reportMissingImports]  (the project's)
+        from labkit.runs.folder import Held, RunFolder  # pyright: ignore[reportMissingImports](the project's)
 
         folders = sorted(path.parent for path in self.runs_dir.glob("*/*/checkpoints"))
         for path in self.chance.sample(folders, len(folders)):

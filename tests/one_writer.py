@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, os.getcwd())
-from modules.utils.run_folder import RunFolder  # pyright: ignore[reportMissingImports]
+from labkit.runs.folder import RunFolder  # pyright: ignore[reportMissingImports]
 
 
 def main(folder: Path, marks: Path) -> None:

@@ -153,7 +153,7 @@ def test_f23b_code_changed_since_the_run_was_interrupted(
 HOSTILE = {
     "F24b _target_ os.system": ["model._target_=os.system", "+model.command='touch exploded'"],
     "F24c _target_ torch.load": ["model._target_=torch.load", "+model.f=exploded"],
-    "F24d _target_ of a module that the project imports": ["model._target_=modules.utils.provenance.shutil.rmtree"],
+    "F24d _target_ of a module that the project imports": ["model._target_=labkit.runs.provenance.shutil.rmtree"],
 }
 
 

@@ -31,12 +31,12 @@ HOSTILE_METRIC = "validation/<img src=x onerror=document.title=1>"
 MAKE_PAGES = """
 import json, sys
 from pathlib import Path
-from modules.reporting.checks import find_warnings
-from modules.reporting.findings import find
-from modules.reporting.pages.contents import Contents
-from modules.reporting.pages.html_page import write_page
-from modules.reporting.run_folders import read_study
-from modules.reporting.tables import make_tables
+from labkit.reporting.checks import find_warnings
+from labkit.reporting.findings import find
+from labkit.reporting.pages.contents import Contents
+from labkit.reporting.pages.html_page import write_page
+from labkit.runs.study import read_study
+from labkit.reporting.tables import make_tables
 from tests.run_folders import add_run, add_unfinished
 
 folder, hostile, hostile_study, hostile_metric = Path(sys.argv[1]), *sys.argv[2:]

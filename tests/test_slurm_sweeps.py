@@ -22,7 +22,7 @@ pytest_plugins = ["slurm_fixtures"]
 pytestmark = pytest.mark.skipif("sys.platform != 'linux'", reason="the cluster of the tests needs Linux")
 CODE_AND_COMMIT = """
 import json
-from modules.utils import provenance
+from labkit.runs import provenance
 print(json.dumps({"code_id": provenance.code_id()} | provenance.git_state()))
 """
 SIX = ("model=net2,net5", "seed=0,1,2", "training.epochs=2")

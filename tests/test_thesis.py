@@ -44,11 +44,11 @@ for seed in range(5):
         add(runs / hostile, model, seed, 0.9 + len(model) / 1000, **changes)
 for study in (runs / "sweep_models", runs / hostile):
     add_unfinished(study, "failed", "net7", 0, reason=" ".join([hostile, "was out of memory. "] * 9))
-plan = yaml.safe_load(Path("config/study/sweep_models.yaml").read_text("utf-8"))
+plan = yaml.safe_load(Path("studies/sweep_models.yaml").read_text("utf-8"))
 plan |= {"question": hostile, "hypothesis": hostile, "formal_problem": hostile}
 plan |= {"baseline": {"model": "$x$", "ablation": "none"}}
 plan |= {"comparisons": [{"model": hostile, "ablation": hostile}]}
-Path("config/study", hostile + ".yaml").write_text(yaml.safe_dump(plan, allow_unicode=True), "utf-8")
+Path("studies", hostile + ".yaml").write_text(yaml.safe_dump(plan, allow_unicode=True), "utf-8")
 """
 
 # Everything that the report wrote, with letters that can be read back from the PDF.

@@ -6,12 +6,13 @@ from typing import Any
 
 from torch import nn
 
+from labkit.config import typed
+from labkit.runs.checkpoint import READABLE, load_checkpoint
+from labkit.runs.folder import RunFolder
+from modules.config import TrainConfig
 from modules.data.sources import DataSet
 from modules.parts import make_data, make_trainer, set_up_torch
-from modules.training.checkpoint import load_checkpoint
 from modules.training.trainer import Trainer
-from modules.utils.config import TrainConfig, typed
-from modules.utils.run_folder import RunFolder
 
 
 @dataclass
@@ -36,7 +37,7 @@ def load_run(folder: str | Path, device: str = "auto", datasets_dir: str | None 
     result = run.read_result()
     if result is None:
         raise ValueError(f"{run.path}: holds no finished run (no run.json); start its command again, or choose another")
-    best = load_checkpoint(run.checkpoints / "best.pt", result["run_id"])
+    best = load_checkpoint(run.best, result["run_id"], READABLE)
     saved = run.read_config()
     if "system" not in saved:
         raise ValueError(f"{run.path / 'config.yaml'}: is missing or not that of a run; restore it")

@@ -7,14 +7,14 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from labkit.build import build
+from modules.config import TrainConfig
 from modules.data.batches import LoaderBatches, TensorBatches
 from modules.data.sources import DataSet
-from modules.training.classification import ClassificationTrainer
+from modules.randomness import key
+from modules.tasks.classification import ClassificationTrainer
 from modules.training.schedule import steps_per_epoch
 from modules.training.trainer import Trainer
-from modules.utils.build import build
-from modules.utils.config import TrainConfig
-from modules.utils.randomness import key
 
 
 def set_up_torch(config: TrainConfig) -> torch.device:

@@ -2,11 +2,20 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from modules.launching import main
-from modules.tasks import EvaluateConfig, evaluate
+from labkit.launching.main import main
+
+
+def load() -> tuple[type[Any], Any]:
+    """The configuration's schema and the task, imported once a Ctrl-C is answered without a traceback."""
+    from modules.config import EvaluateConfig
+    from modules.evaluate import evaluate
+
+    return EvaluateConfig, evaluate
+
 
 if __name__ == "__main__":
-    main("evaluate", EvaluateConfig, evaluate)
+    main("evaluate", load)

@@ -1,11 +1,20 @@
-"""Show what the members of a study are doing: python runs/status.py [study=...]"""
+"""Shows what the members of a study are doing: python runs/status.py [study=...]"""
 
 import sys
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from modules.launching import main
-from modules.reporting.status import StatusConfig, status
+
+from labkit.launching.main import main
+
+
+def load() -> tuple[type[Any], Any]:
+    """The configuration's schema and the task, imported once a Ctrl-C is answered without a traceback."""
+    from labkit.runs.status import StatusConfig, status
+
+    return StatusConfig, status
+
 
 if __name__ == "__main__":
-    main("status", StatusConfig, status)
+    main("status", load)

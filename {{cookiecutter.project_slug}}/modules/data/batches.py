@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from labkit.distributed import rank, world_size
+from labkit.runs.interruption import SIGNALS
 from modules.data.augmentation import random_shift
 from modules.data.sources import DataSet
-from modules.utils.distributed import rank, world_size
-from modules.utils.interruption import SIGNALS
-from modules.utils.randomness import epoch_order, generator
+from modules.randomness import epoch_order, generator
 
 Batch = dict[str, Tensor]  # "input" (batch, *input_shape) float32, "target" (batch,) int64
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from labkit.runs.files import atomic_file, write_json
+from labkit.text import nearest
 from modules.data.sources import fingerprint_of
-from modules.utils.config import nearest
-from modules.utils.run_folder import atomic_file, write_json
 
 Prepared = tuple[np.ndarray, np.ndarray, list[str]]
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from modules.utils.distributed import gather
+from labkit.distributed import gather
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 import math
 
-from modules.utils.config import TrainingConfig
-from modules.utils.distributed import world_size
+from labkit.distributed import world_size
+from modules.config import TrainingConfig
 
 
 def learning_rate_scale(schedule: str, step: int, warmup_steps: int, total_steps: int) -> float:

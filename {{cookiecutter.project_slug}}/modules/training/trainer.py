@@ -20,13 +20,16 @@ from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from labkit.distributed import averaging_gradients, exchange, gather, largest, rank, share_buffers, world_size
+from labkit.runs.interruption import Interrupted
+from labkit.runs.recorder import Recorder, Workload
+from labkit.runs.records import Diverged
+from labkit.text import nearest
+from modules.config import TrainingConfig
+from modules.randomness import set_seed, step_seeds
 from modules.training.metrics import Evaluation, ExampleMeans, RunningMeans
-from modules.training.recorder import Recorder
+from modules.training.monitor import Monitor
 from modules.training.schedule import learning_rate_scale, steps_per_epoch
-from modules.utils.config import TrainingConfig, nearest
-from modules.utils.distributed import averaging_gradients, exchange, gather, largest, rank, share_buffers, world_size
-from modules.utils.interruption import Interrupted
-from modules.utils.randomness import set_seed, step_seeds
 
 Batch = dict[str, Tensor]
 
@@ -39,8 +42,11 @@ class Batches(Protocol):
     def shuffled(self, epoch: int, batch_size: int, first: int, batches: int) -> Generator[Batch]: ...
 
 
-class Diverged(ValueError):
-    """The loss or the weights are no numbers any more."""
+class Stateful(Protocol):
+    """Something that a checkpoint holds: a module, an optimizer, a scaler, the monitor."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state_dict: dict[str, Any], /) -> Any: ...
 
 
 class Trainer(ABC):
@@ -62,18 +68,18 @@ class Trainer(ABC):
         self._wrapped = averaging_gradients(network, device)
         self.network: Callable[..., Any] = torch.compile(self._wrapped) if config.compile else self._wrapped
         self.training = True  # for `step` to ask: training or evaluation
-        self.optimizer, self.data, self.validation = optimizer, training, validation
-        self.config, self.seed, self.device = config, seed, device
+        self.optimizer = optimizer
+        self.data = training
+        self.validation = validation
+        self.config = config
+        self.seed = seed
+        self.device = device
         self.steps_per_epoch = steps_per_epoch(len(training), config)
         self.total_steps = config.steps or (config.epochs or 0) * self.steps_per_epoch
         self.steps = 0  # done so far
-        self.best: dict[str, Any] | None = None  # step, epoch, row and confusion matrix of the best evaluation
-        self.last: dict[str, Any] | None = None
-        self.stopped_early = False
-        self._evaluations_since_best = 0
+        self.monitor = Monitor(config)
         self._best_to_save: dict[str, Any] | None = None
         self._saved: int | None = None  # the step of this launch's last checkpoint
-        self._plateau_scale = 1.0
         self._means = RunningMeans()
         self._checked = 0  # the step up to which the loss is known to be a number
         self._base_rates = [group["lr"] for group in optimizer.param_groups]
@@ -84,6 +90,15 @@ class Trainer(ABC):
         precision = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(config.precision)
         self._autocast = torch.autocast(device.type, precision) if precision else contextlib.nullcontext()
         self._scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
+        # All that a checkpoint holds, by name. What a task registers here is saved and resumed with it.
+        self.stateful: dict[str, Stateful] = {
+            "network": network,
+            "optimizer": optimizer,
+            "scaler": self._scaler,
+            "monitor": self.monitor,
+        }
+        if self._average is not None:
+            self.stateful["average"] = self._average
         if config.batch_size == 1 and any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in network.modules()):
             raise ValueError("training.batch_size: batch normalisation needs batches of at least 2")
         self._check_monitor()
@@ -99,14 +114,18 @@ class Trainer(ABC):
     def visualise(self, batch: Batch, folder: Path) -> None:  # noqa: B027 -- a task may leave it empty
         """Called in each evaluation with its first batch, without gradients: to draw into the run's `folder`."""
 
+    @property
+    def workload(self) -> Workload:
+        """Of one checkpoint: the weights, AdamW's two averages of them, and best.pt."""
+        weights = sum(p.numel() * p.element_size() for p in self._parameters)
+        examples_per_step = self.config.batch_size * self.config.accumulation * world_size()
+        return Workload(self.total_steps, examples_per_step, bytes_to_save=4 * weights)
+
     def train(self, recorder: Recorder) -> None:
         """Trains to the end of the budget, or goes on from where `recorder` left off."""
-        examples_per_step = self.config.batch_size * self.config.accumulation * world_size()
-        weights = sum(p.numel() * p.element_size() for p in self._parameters)
-        saved = recorder.begin(self.total_steps, examples_per_step, 4 * weights)  # with AdamW's averages, and best.pt
         try:
-            if saved:
-                self._load(saved)
+            if recorder.saved:
+                self._load(recorder.saved)
             if self._evaluation_due:  # it was interrupted
                 self._validate(recorder)
             while not self._done:
@@ -120,8 +139,6 @@ class Trainer(ABC):
         except torch.OutOfMemoryError as error:
             size = self.config.batch_size
             raise ValueError(f"training.batch_size: {size} needs more memory than there is; try {size // 2}") from error
-        finally:
-            recorder.close()
 
     def evaluate(self, batches: Iterable[Batch], folder: Path | None = None) -> Evaluation:
         """Metrics over all examples of `batches`, of all processes, by the averaged weights where there are any."""
@@ -150,7 +167,7 @@ class Trainer(ABC):
 
     @property
     def _done(self) -> bool:
-        return self.steps >= self.total_steps or self.stopped_early
+        return self.steps >= self.total_steps or self.monitor.stopped_early
 
     @property
     def _epoch(self) -> float:
@@ -159,7 +176,7 @@ class Trainer(ABC):
     @property
     def _evaluation_due(self) -> bool:
         every = self.config.evaluate_every_steps or (self.config.evaluate_every_epochs or 0) * self.steps_per_epoch
-        evaluated = self.last["step"] if self.last else 0
+        evaluated = self.monitor.last["step"] if self.monitor.last else 0
         return evaluated != self.steps and (self.steps % every == 0 or self.steps == self.total_steps)
 
     def _train_epoch(self, recorder: Recorder) -> None:
@@ -170,7 +187,7 @@ class Trainer(ABC):
         with contextlib.closing(batches):  # ends the workers of a loader, whatever happens
             while not self._done and self.steps < (epoch + 1) * self.steps_per_epoch:
                 set_seed(seeds[self.steps % self.steps_per_epoch], self.device)
-                recorder.progress.count(*self._update(batches))
+                recorder.count(*self._update(batches))
                 self.steps += 1
                 due = recorder.due(self.steps)
                 if due.report or self.steps == self.total_steps:
@@ -184,11 +201,14 @@ class Trainer(ABC):
                     self._save(recorder)
 
     def _update(self, batches: Iterator[Batch]) -> tuple[float, float]:
-        """One step of the optimizer; returns the seconds of fetching and of updating."""
+        """One step of the optimizer; returns the seconds of fetching and of updating.
+
+        Nothing in here waits for the device, but `skip_step`, which has to look at the gradients.
+        """
         config, fetch_s, started = self.config, 0.0, time.perf_counter()
         scale = learning_rate_scale(config.schedule, self.steps, config.warmup_steps, self.total_steps)
         for group, rate in zip(self.optimizer.param_groups, self._base_rates, strict=True):
-            group["lr"] = rate * scale * self._plateau_scale
+            group["lr"] = rate * scale * self.monitor.rate_scale
         skipping = config.divergence == "skip_step"
         buffers = [buffer.clone() for buffer in self.bare.buffers()] if skipping else []
         found: list[dict[str, Tensor]] = []
@@ -202,9 +222,8 @@ class Trainer(ABC):
                 self._scaler.scale(loss / config.accumulation if config.accumulation > 1 else loss).backward()
             found.append({"loss": loss, **means})
         if config.clip_norm is not None or skipping:
-            self._scaler.unscale_(self.optimizer)
-            norm = clip_grad_norm_(self._parameters, config.clip_norm or math.inf)
-            found[-1]["gradient_norm"] = norm
+            self._scaler.unscale_(self.optimizer)  # the norm is that of the gradients, not of the scaled ones
+            found[-1]["gradient_norm"] = clip_grad_norm_(self._parameters, config.clip_norm or math.inf)
         if skipping and not _all_finite(found):
             for buffer, old in zip(self.bare.buffers(), buffers, strict=True):
                 buffer.copy_(old)
@@ -238,30 +257,18 @@ class Trainer(ABC):
         """One row: the training means since the last one, and the validation metrics; then what follows from it."""
         self._check_loss()
         batches = recorder.until_interrupted(self.validation.in_order(self.config.evaluation_batch_size))
-        evaluation = self.evaluate(batches, recorder.folder.path if rank() == 0 else None)
+        evaluation = self.evaluate(batches, recorder.drawing_folder)
         row: dict[str, Any] = {"step": self.steps, "epoch": self._epoch}
         row["learning_rate"] = self.optimizer.param_groups[0]["lr"]
         row |= {f"train/{name}": mean for name, mean in self._means.take().items()}
         row |= {f"validation/{name}": value for name, value in evaluation.metrics.items()}
         recorder.record(row)
-        self.last = {"step": self.steps, "epoch": self._epoch, "metrics": row}
-        self.last["confusion_matrix"] = evaluation.confusion_matrix
-        self._follow(row[self.config.monitor])
-
-    def _follow(self, value: float) -> None:
-        """Keeps the weights of a new best in memory until the next checkpoint, else counts."""
-        sign = 1 if self.config.direction == "max" else -1
-        best = -math.inf if self.best is None else sign * self.best["metrics"][self.config.monitor]
-        if sign * value > best:  # never for NaN
-            self.best, self._evaluations_since_best = self.last, 0
+        about = {"step": self.steps, "epoch": self._epoch, "metrics": row}
+        if self.monitor.follow({**about, "confusion_matrix": evaluation.confusion_matrix}):
+            # Kept in memory until the next checkpoint: to write every new best would take longer than a small network.
             network = self._average.module if self._average else self.bare
             weights = {name: tensor.to("cpu", copy=True) for name, tensor in network.state_dict().items()}
             self._best_to_save = {"step": self.steps, "network": weights}
-            return
-        self._evaluations_since_best += 1
-        if self.config.schedule == "plateau" and self._evaluations_since_best % self.config.plateau_patience == 0:
-            self._plateau_scale *= self.config.plateau_factor
-        self.stopped_early = self._evaluations_since_best == self.config.early_stopping
 
     def _save(self, recorder: Recorder) -> None:
         self._check_loss()
@@ -271,32 +278,26 @@ class Trainer(ABC):
                     f"training: the weights are no longer finite at step {self.steps}; lower optimizer.lr or set "
                     "training.clip_norm"
                 )
-            recorder.log.warning(f"warning: step {self.steps} is not saved: the weights are no longer finite")
+            recorder.warn(f"step {self.steps} is not saved: the weights are no longer finite")
             state = None
         else:
             state = {"step": self.steps, "means": gather(self._means.state())}
-            state |= {name: module.state_dict() for name, module in self._stateful().items()}
-            state |= {name: getattr(self, name) for name in _PLAIN_STATE}
-        recorder.save(state, self._best_to_save)
+            state |= {name: part.state_dict() for name, part in self.stateful.items()}
+        best_step = self.monitor.best["step"] if self.monitor.best else None
+        recorder.save(state, self._best_to_save, best_step)
         self._best_to_save, self._saved = None, self.steps
 
     def _load(self, saved: dict[str, Any]) -> None:
-        for name, module in self._stateful().items():
+        for name, part in self.stateful.items():
             try:
-                module.load_state_dict(saved[name])
+                part.load_state_dict(saved[name])
             except (RuntimeError, ValueError, KeyError) as error:
                 raise ValueError(
                     f"checkpoints: the {name} that was saved does not fit the code that there is now; go back to that "
-                    "code, or add restart=true to begin anew"
+                    "code, or add restart=true to begin again"
                 ) from error
-        for name in _PLAIN_STATE:
-            setattr(self, name, saved[name])
         self.steps = self._checked = saved["step"]
         self._means = RunningMeans(saved["means"][rank()])
-
-    def _stateful(self) -> dict[str, Any]:
-        parts = {"network": self.bare, "optimizer": self.optimizer, "scaler": self._scaler, "average": self._average}
-        return {name: part for name, part in parts.items() if part is not None}
 
     def _check_monitor(self) -> None:
         first = itertools.islice(self.validation.in_order(self.config.evaluation_batch_size), 1)
@@ -305,9 +306,6 @@ class Trainer(ABC):
         if name not in known:
             hint = nearest(name, known)
             raise ValueError(f'training.monitor: "{name}" is none of the metrics {", ".join(known)}{hint}')
-
-
-_PLAIN_STATE = ("best", "last", "stopped_early", "_evaluations_since_best", "_plateau_scale")
 
 
 def _all_finite(found: list[dict[str, Tensor]]) -> bool:

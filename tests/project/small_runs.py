@@ -1,0 +1,207 @@
+"""Small real runs, composed as runs/train.py composes them; trained in this process, or in one that can be killed."""
+
+import csv
+import functools
+import io
+import json
+import logging
+import multiprocessing
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import hydra
+import pytest
+import torch
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from labkit.config import typed
+from labkit.launching.compose import Composer
+from labkit.launching.main import main
+from labkit.launching.task import Task
+from labkit.runs.folder import RunFolder
+from labkit.runs.identity import run_name
+from labkit.runs.interruption import Interruption
+from labkit.runs.recorder import Recorder
+from modules.config import TrainConfig
+from modules.parts import make_data, make_trainer
+from modules.train import train
+from modules.training.trainer import Trainer
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor
+
+ROOT = Path(__file__).resolve().parents[2] / "{{cookiecutter.project_slug}}"
+CPU = torch.device("cpu")
+# 100 images of 4 x 4 pixels in 4 classes, of which 60 are for training: 7 steps of 8 in an epoch, and 4 left out.
+SMALL = (
+    *("data=synthetic", "data.examples=100", "data.classes=4", "data.input_shape=[1,4,4]"),
+    *("model.channels=2", "model.hidden_width=8", "training.batch_size=8", "training.epochs=2"),
+    *("system.device=cpu", "system.threads=1"),
+)
+SMALL_LINEAR = (*SMALL[:4], "model=linear", *SMALL[6:], "optimizer=sgd", "optimizer.momentum=0")
+DIGITS = ("data=digits", *SMALL[4:])
+EVERY_STEP = ("training.evaluate_every_epochs=null", "training.evaluate_every_steps=1")
+
+
+def compose(*overrides: str) -> DictConfig:
+    """What `python runs/train.py <overrides>` composes, Hydra's own part included: as for the member of a sweep, which
+    takes a fifth of the time, and is the same (see test_sweep.py)."""
+    return _composer().compose(list(overrides))
+
+
+def hydra_compose(*overrides: str) -> DictConfig:
+    """The same by Hydra itself."""
+    with hydra.initialize_config_dir(str(ROOT / "config"), version_base="1.3"):
+        return hydra.compose("train", list(overrides), return_hydra_config=True)
+
+
+@functools.cache
+def _composer() -> Composer:
+    with hydra.initialize_config_dir(str(ROOT / "config"), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+        return Composer(loader, hydra.compose("train", return_hydra_config=True))
+
+
+def without_hydra(composed: DictConfig) -> DictConfig:
+    return OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
+
+
+def checked(composed: DictConfig) -> TrainConfig:
+    """The part of it that is about the run."""
+    return typed(TrainConfig, without_hydra(composed))
+
+
+def config_of(*overrides: str) -> TrainConfig:
+    return checked(compose(*overrides))
+
+
+def train_composed(composed: DictConfig) -> Path:
+    """Trains, resumes or leaves alone, as runs/train.py would in this process; returns the run's folder."""
+    HydraConfig.instance().set_config(composed)
+    Task(TrainConfig, train)(without_hydra(composed))
+    config = checked(composed)
+    return Path(config.system.runs_dir) / config.study / run_name(config)
+
+
+def train_small(runs_dir: Path, *overrides: str, base: tuple[str, ...] = SMALL) -> Path:
+    return train_composed(compose(*base, f"system.runs_dir={runs_dir}", *overrides))
+
+
+@functools.cache
+def forking() -> Any:
+    """A multiprocessing context: where that is possible, of forks of a process that has imported torch and done nothing
+    else, which takes it seconds, once."""
+    if sys.platform == "win32":
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["torch._dynamo", "torch.optim", "torch.utils.data", "small_runs"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))  # Python 3.11's server knows no other, and says nothing
+        (first := context.Process(target=int)).start()
+        first.join()  # by then the server has imported all of it, and the next process takes only its own time
+    return context
+
+
+@contextmanager
+def process_of(runs_dir: Path, *overrides: str) -> Iterator[BaseProcess]:
+    """The same in a process of its own. A test may kill it; at the latest it is killed at the end."""
+    composed = compose(*SMALL, f"system.runs_dir={runs_dir}", *overrides)
+    process = forking().Process(target=_train_in_process, args=(composed,))
+    process.start()
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.join()
+
+
+def small_trainer(*overrides: str, base: tuple[str, ...] = SMALL) -> Trainer:
+    """What a run trains with, before its first step."""
+    config = config_of(*base, *overrides)
+    return make_trainer(config, make_data(config), CPU)
+
+
+def parts_of(trainer: Trainer) -> dict[str, Any]:
+    """What a trainer is made of, for another one."""
+    parts = {"network": trainer.bare, "training": trainer.data, "seed": 0, "device": CPU}
+    return parts | {name: getattr(trainer, name) for name in ("optimizer", "validation", "config")}
+
+
+def train_in(folder: Path, trainer: Trainer) -> None:
+    """Trains it in a folder that is no run of the project's task."""
+    system = config_of(*SMALL_LINEAR).system
+    log, workload = logging.getLogger("test"), trainer.workload
+    with Recorder(RunFolder(folder), log, Interruption(), "an id", system, workload) as recorder:
+        trainer.train(recorder)
+
+
+def result(folder: Path) -> dict[str, Any]:
+    """run.json"""
+    return json.loads((folder / "run.json").read_bytes())
+
+
+def rows(folder: Path) -> list[dict[str, float]]:
+    """metrics.csv, an empty field as NaN."""
+    with (folder / "metrics.csv").open(encoding="utf-8", newline="") as file:
+        return [{name: float(value or "nan") for name, value in row.items()} for row in csv.DictReader(file)]
+
+
+def column(folder: Path, name: str) -> list[float]:
+    return [row[name] for row in rows(folder)]
+
+
+def checkpoint(folder: Path, name: str = "last") -> dict[str, Any]:
+    return torch.load(folder / "checkpoints" / f"{name}.pt", weights_only=True)
+
+
+def weights(folder: Path) -> dict[str, Tensor]:
+    """The trained ones, of the last checkpoint."""
+    return checkpoint(folder)["network"]
+
+
+def same_bits(one: Any, other: Any) -> bool:
+    """Whether two nested values of tensors and plain values are equal in every bit; NaN equals NaN."""
+    if isinstance(one, dict):
+        return list(one) == list(other) and all(same_bits(one[key], other[key]) for key in one)
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(same_bits, one, other))
+    if isinstance(one, Tensor):
+        return one.dtype == other.dtype and one.shape == other.shape and _bytes(one) == _bytes(other)
+    return repr(one) == repr(other)
+
+
+def run_command(*words: str, cwd: Path = ROOT) -> "subprocess.CompletedProcess[str]":
+    """python <words>, as a user types it in the project's folder."""
+    return subprocess.run(
+        [sys.executable, *words], cwd=cwd, capture_output=True, text=True, encoding="utf-8", check=False
+    )
+
+
+def train_command_here(*words: str) -> "subprocess.CompletedProcess[str]":
+    """python runs/train.py <words>, in this process: answers, and starts the members of a sweep, without a new process
+    and its imports. What those members print is not in the answer."""
+    said, complained = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(said), redirect_stderr(complained):
+        patch.setattr(sys, "argv", ["runs/train.py", *words])
+        patch.setenv("HYDRA_FULL_ERROR", "1")  # main() sets it: taken back at the end
+        patch.chdir(ROOT)
+        try:
+            main("train", lambda: (TrainConfig, train))
+            status: Any = 0
+        except SystemExit as end:
+            status = end.code
+    return subprocess.CompletedProcess(words, status, said.getvalue(), complained.getvalue())
+
+
+def _train_in_process(composed: DictConfig) -> None:
+    multiprocessing.set_start_method(None, force=True)  # loader workers start as they do under runs/train.py
+    train_composed(composed)
+
+
+def _bytes(tensor: Tensor) -> bytes:
+    return tensor.contiguous().numpy().tobytes()

@@ -1,0 +1,232 @@
+"""report.html holds every run of the study, in full precision and in no way that a browser could take for code; what it
+does in a browser is tested by the template that this project came from."""
+
+import base64
+import hashlib
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from labkit.reporting.checks import find_warnings
+from labkit.reporting.findings import find
+from labkit.reporting.pages import html_page
+from labkit.reporting.pages.contents import Contents
+from labkit.reporting.pages.html_page import write_page
+from labkit.reporting.study_file import read_study_file
+from labkit.reporting.tables import make_tables
+from labkit.reporting.tables.formats import Table
+from labkit.runs.study import read_study
+from run_folders import EPOCHS, STEPS_PER_EPOCH, add_plan, add_run, add_unfinished
+
+HOSTILE = "</script><img src=x onerror=alert(1)>\"'&amp;\n\u2028<!--data--> é 中 {x}\\"
+STUDY_FILE = {
+    "question": "Does depth <help>?",
+    "hypothesis": "Five hidden layers are better than two.",
+    "formal_problem": "H0: a(net5) <= a(net2)\nH1: a(net5) > a(net2)",
+    "metric": "validation/accuracy",
+    "direction": "max",
+    "baseline": {"model": "net2"},
+    "comparisons": [{"model": "net5"}],
+    "smallest_difference": 0.02,
+    "alpha": 0.05,
+    "seeds": [0, 1, 2, 3, 4],
+}
+
+
+class Elements(HTMLParser):
+    """The elements of a page as a browser would find them, and the text outside of scripts and styles."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data if self.cdata_elem is None else ""
+
+
+def page_of(
+    study: Path,
+    about: dict[str, Any] | None = None,
+    metric: str | None = None,
+    tables: dict[str, Table] | None = None,
+) -> str:
+    """The page on the runs of the study; `about` is what its study file says, None where it has none."""
+    folder = study.parents[1]
+    if about:
+        (folder / "depth.yaml").write_text(yaml.safe_dump(about), encoding="utf-8")
+    read, file = read_study(study), read_study_file(folder, "depth")
+    findings = find(read, file, metric, "max" if metric else None, ["seed"]) if read.ended else None
+    warnings = find_warnings(findings) if findings else read.warnings
+    shown = make_tables(read, findings) if tables is None else tables
+    write_page(folder, Contents(read, file, findings, shown, {"cost": "What it costs."}, [], warnings))
+    return (folder / "report.html").read_text(encoding="utf-8")
+
+
+def data_of(page: str) -> dict[str, Any]:
+    """What the script of the page reads; JavaScript knows no NaN."""
+    (text,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
+    return json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+
+
+def row_of(data: dict[str, Any], position: int) -> dict[str, Any]:
+    return dict(zip(data["columns"], data["rows"][position], strict=True))
+
+
+def test_every_member_of_the_study_is_in_the_list_with_its_status_and_the_reason(study: Path) -> None:
+    names = [add_run(study, "net2", 0).name, add_unfinished(study, "failed", "net2", 1, reason="too hot").name]
+    add_plan(study, {"name": "net9-digits-s0-0"}, {"name": "net9-digits-s1-0", "error": "no such model"})
+    data = data_of(page_of(study))
+    rows = [row_of(data, i) for i in range(4)]
+    assert {row["run"]: (row["status"], row["reason"]) for row in rows} == {
+        names[0]: ("finished", ""),
+        names[1]: ("failed", "too hot"),
+        "net9-digits-s0-0": ("missing", ""),
+        "net9-digits-s1-0": ("refused", "no such model"),
+    }
+    assert [curve is not None for curve in data["curves"]] == [row["status"] == "finished" for row in rows]
+
+
+def test_settings_and_final_values_are_not_rounded(study: Path) -> None:
+    for seed, rate in enumerate((0.001, 0.0010000001)):
+        add_run(study, "net2", seed, 0.912345678901234, **{"optimizer.lr": rate})
+    data = data_of(page_of(study))
+    rows = [row_of(data, i) for i in range(2)]
+    assert sorted(row["optimizer.lr"] for row in rows) == ["0.001", "0.0010000001"]
+    assert {row["validation/accuracy"] for row in rows} == {0.912345678901234}
+    assert [row["seed"] for row in rows] == [0, 1]
+
+
+def test_names_stay_text(study: Path) -> None:
+    for seed in range(2):
+        add_run(study, HOSTILE, seed)
+    page = page_of(study, STUDY_FILE | {"baseline": {"model": HOSTILE}, "comparisons": [{"model": "net5"}]})
+    elements = Elements(page)
+    assert [tag for tag, _ in elements.tags if tag in ("script", "img", "help")] == ["script", "script"]
+    assert "Does depth <help>?" in elements.text
+    assert "H0: a(net5) <= a(net2)" in elements.text
+    data = data_of(page)
+    escaped = HOSTILE.replace("\n", "\\n").replace("\u2028", "\\u2028")
+    assert row_of(data, 0)["model"] == escaped
+    assert data["groups"] == [escaped]
+    assert escaped in elements.text  # in the table of the settings
+
+
+def test_the_policy_allows_nothing_but_the_style_and_the_script_of_the_page(study: Path) -> None:
+    add_run(study)
+    page = page_of(study)
+    tags = Elements(page).tags
+    (policy,) = [attributes["content"] for tag, attributes in tags if tag == "meta" and "http-equiv" in attributes]
+    own = {tag: re.findall(rf"<{tag}>(.*?)</{tag}>", page, re.DOTALL)[0].encode() for tag in ("style", "script")}
+    hashes = {tag: base64.b64encode(hashlib.sha256(text).digest()).decode() for tag, text in own.items()}
+    assert policy == (
+        f"default-src 'none'; style-src 'sha256-{hashes['style']}'; script-src 'sha256-{hashes['script']}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    named = {name for _, attributes in tags for name in attributes}
+    assert not named & {"src", "srcset", "style", "onclick", "onload", "action"}
+    links = [attributes["href"] for _, attributes in tags if "href" in attributes]
+    assert links == ["#runs", "figures/cost.pdf"]
+
+
+def test_a_value_that_is_no_number_is_blank(study: Path) -> None:
+    add_run(study, seed=0, accuracy=None)
+    add_run(study, seed=1)
+    data = data_of(page_of(study))
+    lost = next(row for row in (row_of(data, i) for i in range(2)) if row["status"] == "diverged")
+    assert lost["validation/accuracy"] is None
+    assert [curve and curve[1:] for curve in data["curves"]].count(None) == 1  # without a number there is no curve
+
+
+def test_curves_have_four_digits_and_share_their_steps(study: Path) -> None:
+    for seed in range(3):
+        add_run(study, seed=seed, accuracy=0.9 + seed / 81)
+    longer = add_run(study, seed=3) / "metrics.csv"
+    *rows, last = longer.read_text().splitlines()
+    longer.write_text("\n".join([*rows, last, "108," + last.split(",", 1)[1]]) + "\n")
+    data = data_of(page_of(study))
+    steps = [STEPS_PER_EPOCH * epoch for epoch in range(1, EPOCHS + 1)]
+    assert data["metric"] == "validation/accuracy"
+    assert sorted(data["steps"]) == [steps, [*steps, 108]]
+    curves = {row_of(data, i)["seed"]: data["curves"][i] for i in range(4)}
+    assert curves[1][1:] == [0.6423, 0.7923, 0.8823, 0.9123, 0.8823]
+    assert data["steps"][curves[3][0]] == [*steps, 108]
+
+
+def test_a_test_metric_has_the_curve_of_validation(study: Path) -> None:
+    add_run(study, test=0.9)
+    data = data_of(page_of(study, metric="test/accuracy"))
+    assert (data["metric"], "test/accuracy" in data["columns"]) == ("validation/accuracy", True)
+
+
+def test_many_values_are_thinned_and_the_last_one_stays(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(html_page, "MOST_VALUES", 6)
+    for seed in range(2):
+        add_run(study, seed=seed)
+    data = data_of(page_of(study))
+    assert (data["every"], data["steps"], len(data["curves"][0])) == (2, [[18, 54, 90]], 4)
+    monkeypatch.setattr(html_page, "MOST_VALUES", 3)
+    assert data_of(page_of(study))["steps"] == [[18, 90]]
+
+
+def test_the_answer_comes_with_the_numbers_behind_it(study: Path) -> None:
+    for seed in range(5):
+        add_run(study, "net2", seed, 0.9 + seed / 1000)
+        add_run(study, "net5", seed, 0.95 + seed / 900)
+    text = Elements(page_of(study, STUDY_FILE)).text
+    for part in ("Five hidden layers", "H1: a(net5) > a(net2)", "Answer", "net5 against net2", "Holm-adjusted p"):
+        assert part in text
+    assert re.search(r"Answer\s*supported", text)
+    assert "no answer here" in Elements(page_of(study, STUDY_FILE, "validation/loss")).text
+
+
+def test_a_study_without_results_and_without_a_file_has_a_page(study: Path) -> None:
+    add_unfinished(study, "interrupted")
+    page = page_of(study)
+    assert "No run has results yet" in page
+    assert 'class="answer' not in page
+    assert (row_of(data_of(page), 0)["status"], data_of(page)["metric"]) == ("interrupted", None)
+    assert "No answer yet" in page_of(study, STUDY_FILE)
+
+
+def test_tables_are_readable_without_a_script(study: Path) -> None:
+    add_run(study)
+    table = Table("Mean & more", ["model", "mean"], [["a<b", "0.91"], ["c", "0.90"]], 1, {(0, 1)}, {(1, 1)})
+    page = page_of(study, tables={"summary_test": table, "runs": Table("in the list", ["run"], [["r"]], 1)})
+    assert "<h2>Summary test</h2>" in page
+    assert "Mean &amp; more" in page
+    assert '<tr><td>a&lt;b</td><td class="number"><b>0.91</b></td></tr>' in page
+    assert '<tr><td>c</td><td class="number">0.90<sup>†</sup></td></tr>' in page
+    assert "in the list" not in page
+
+
+def test_warnings_are_on_the_page(study: Path) -> None:
+    for seed in range(2):
+        add_run(study, seed=seed)
+    assert "had the seed an effect?" in page_of(study)
+
+
+def test_500_runs_of_100_epochs_are_at_most_half_a_megabyte(study: Path) -> None:
+    sizes = []
+    for runs in (range(25), range(25, 50)):
+        for i in runs:
+            folder = add_run(study, f"net{2 + i % 5}", i // 5, 0.9 + i / 997)
+            rows = [f"{18 * e},{e},{1 - 1 / (e + i / 7)!r}" for e in range(1, 101)]
+            (folder / "metrics.csv").write_text("\n".join(["step,epoch,validation/accuracy", *rows]) + "\n")
+        sizes.append(len(page_of(study).encode()))
+    per_run = (sizes[1] - sizes[0]) / 25
+    assert sizes[1] + 450 * per_run < 500_000
+
+
+def test_the_same_runs_give_the_same_bytes(study: Path) -> None:
+    for seed in range(3):
+        add_run(study, seed=seed)
+    assert page_of(study) == page_of(study)

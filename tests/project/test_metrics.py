@@ -1,0 +1,133 @@
+"""Metrics are exact sums over examples; a task is one method; and there are views of what is measured."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from modules.training.metrics import ExampleMeans
+from modules.training.trainer import Batch, Trainer
+from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, recall_score
+from small_runs import (
+    EVERY_STEP,
+    SMALL_LINEAR,
+    column,
+    parts_of,
+    result,
+    rows,
+    small_trainer,
+    train_in,
+    train_small,
+    weights,
+)
+from torch import Tensor, nn
+
+
+def test_metrics_are_exact_sums_over_examples_whatever_the_size_of_the_last_batch() -> None:
+    trainer = small_trainer()
+    whole = trainer.evaluate(trainer.data.in_order(60))
+    for batch_size in (7, 8, 59, 1):
+        parts = trainer.evaluate(trainer.data.in_order(batch_size))
+        assert parts.confusion_matrix == whole.confusion_matrix
+        assert {**parts.metrics, "loss": 0} == {**whole.metrics, "loss": 0}
+        assert parts.metrics["loss"] == pytest.approx(whole.metrics["loss"], rel=1e-6)
+
+
+def test_metrics_are_those_of_scikit_learn(runs_dir: Path) -> None:
+    folder = train_small(runs_dir, "training.epochs=10")
+    trainer = small_trainer()
+    trainer.load_weights(weights(folder))
+    (batch,) = trainer.validation.in_order(512)
+    with torch.inference_mode():
+        trainer.bare.eval()
+        logits = trainer.bare(batch["input"])
+    true, predicted = batch["target"].numpy(), logits.argmax(1).numpy()
+    last = {name.removeprefix("validation/"): value for name, value in result(folder)["last"]["metrics"].items()}
+    assert trainer.evaluate([batch]).confusion_matrix == confusion_matrix(true, predicted).tolist()
+    assert last["loss"] == pytest.approx(nn.functional.cross_entropy(logits, batch["target"]).item(), rel=1e-6)
+    assert last["accuracy"] == pytest.approx(accuracy_score(true, predicted), rel=1e-12)
+    assert last["macro_f1"] == pytest.approx(f1_score(true, predicted, average="macro"), rel=1e-12)
+    for k in range(4):
+        recall = recall_score(true == k, predicted == k)
+        assert last[f"accuracy_class_{k}"] == pytest.approx(recall, rel=1e-12)
+
+
+def test_the_training_metrics_of_a_row_are_means_over_all_steps_since_the_last_row(runs_dir: Path) -> None:
+    every = rows(train_small(runs_dir, *EVERY_STEP))
+    for epoch, row in enumerate(rows(train_small(runs_dir))):
+        for name in ("train/loss", "train/accuracy"):
+            assert row[name] == pytest.approx(np.mean([r[name] for r in every[7 * epoch : 7 * epoch + 7]]), rel=1e-12)
+
+
+# ---- a task of one's own
+
+
+class RegressionTrainer(Trainer):
+    """Finds the brightness of an image: one method is all that a task needs; `visualise` may be filled."""
+
+    def step(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        error = self.network(batch["input"])[:, 0] - batch["input"].mean((1, 2, 3))
+        return error.square().mean(), {"mae": error.abs()}
+
+    def visualise(self, batch: Batch, folder: Path) -> None:
+        assert torch.is_inference_mode_enabled()
+        with (folder / "seen.txt").open("a") as file:
+            file.write(f"{len(batch['input'])} ")
+
+
+def test_a_task_is_one_method_and_may_draw_in_each_evaluation(tmp_path: Path) -> None:
+    base = (*SMALL_LINEAR, "optimizer.lr=0.03", "training.epochs=3", "training.evaluation_batch_size=12")
+    parts = parts_of(small_trainer(base=base))
+    monitor = {"monitor": "validation/mae", "direction": "min"}
+    trainer = RegressionTrainer(**parts | {"config": replace(parts["config"], **monitor)})
+    train_in(tmp_path, trainer)
+    mae = column(tmp_path, "validation/mae")
+    assert mae[-1] < mae[0]
+    assert (tmp_path / "seen.txt").read_text() == "12 12 12 "
+    (batch,) = trainer.validation.in_order(512)
+    with torch.inference_mode():
+        error = trainer.bare(batch["input"])[:, 0] - batch["input"].mean((1, 2, 3))
+    assert mae[-1] == pytest.approx(error.abs().mean().item(), rel=1e-6)
+
+
+def test_means_of_uneven_batches_are_weighted_by_their_examples() -> None:
+    means = ExampleMeans()
+    means.add({"scalar": torch.tensor(1.0), "each": torch.tensor([1.0, 2.0, 3.0])}, examples=3)
+    means.add({"scalar": torch.tensor(5.0), "each": torch.tensor([6.0])}, examples=1)
+    assert means.evaluation().metrics == {"scalar": 2.0, "each": 3.0}
+
+
+# ---- views
+
+
+def test_tensorboard_shows_the_rows_of_metrics_csv(runs_dir: Path) -> None:
+    pytest.importorskip("tensorboard", reason="pip install tensorboard")
+    from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+
+    folder = train_small(runs_dir, "tracker=tensorboard")
+    (file,) = (folder / "tensorboard").iterdir()
+    shown = {
+        (event.step, value.tag): value.tensor.float_val[0]
+        for event in EventFileLoader(str(file)).Load()
+        for value in event.summary.value
+    }
+    for row in rows(folder):
+        for name, number in row.items():
+            if not math.isnan(number):
+                assert shown[int(row["step"]), name] == pytest.approx(number, rel=1e-6)
+
+
+def test_the_log_says_how_fast_and_how_long_and_what_fetching_takes(runs_dir: Path) -> None:
+    folder = train_small(runs_dir, "system.log_every_steps=5")
+    log = (folder / "train.log").read_text(encoding="utf-8")
+    assert log.count("examples/s | elapsed") == 3  # two of five steps, and the last one
+    for word in (
+        "step 5/14 | epoch 0.71 | loss ",
+        " | left ",
+        " | fetch ",
+        "update ",
+        "finished: best validation/accuracy",
+    ):
+        assert word in log

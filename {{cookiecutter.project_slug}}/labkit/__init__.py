@@ -1,0 +1,1 @@
+"""The machine beside modules/: run folders, launching, reports. README.md says what each folder promises."""

@@ -1,0 +1,83 @@
+"""Makes the object that a `_target_` node of the configuration describes.
+
+A saved configuration is data: a `_target_` can only name a class of this project or of the parts of torch in ALLOWED.
+To allow more, add it there: what a file or a command line could widen would protect from neither.
+"""
+
+import functools
+import importlib
+import inspect
+import typing
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import make_dataclass
+from typing import Any, TypeVar
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from labkit.text import nearest
+
+T = TypeVar("T")
+ALLOWED = ("modules.", "torch.optim.", "torch.nn.")
+
+
+def build(key: str, node: Mapping[str, Any], base: type[T], **given: Any) -> T:
+    """An object of the class `node["_target_"]`, a subclass of `base`, made from the node's other keys and `given`.
+
+    `name` is the label of a node and not passed on. ValueError, naming `key`, where something of that does not fit.
+    """
+    make = checked(key, node, base, given)
+    try:
+        return make(**given)
+    except (TypeError, ValueError) as error:
+        if isinstance(error, ValueError) and node["_target_"].startswith("modules."):
+            raise  # a sentence already
+        raise ValueError(f"{key}: {node['_target_']} does not accept its settings ({error}); correct them") from error
+
+
+def checked(key: str, node: Mapping[str, Any], base: type[T], given: Collection[str]) -> Callable[..., T]:
+    """The same, to be called later with what `given` names: nothing is made, but every key and type is checked."""
+    target = _locate(key, node["_target_"], base)
+    options = {name: value for name, value in node.items() if name not in ("_target_", "name")}
+    parameters = inspect.signature(target).parameters
+    named = {name: p for name, p in parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
+    takes_others = any(p.kind == p.VAR_KEYWORD for p in parameters.values())
+    for name in options:
+        if (name not in named and not takes_others) or name in given:
+            raise ValueError(f"{key}.{name}: {target.__name__} has no such setting{nearest(name, named)}")
+    for name, parameter in named.items():
+        if parameter.default is parameter.empty and name not in options and name not in given:
+            raise ValueError(f"{key}.{name}: {target.__name__} needs this setting; add it to the file in config/")
+    hints = typing.get_type_hints(target.__init__)
+    typed = {name: _typed(key, name, hints.get(name, Any), value) for name, value in options.items()}
+    return functools.partial(target, **typed)
+
+
+def _locate(key: str, path: str, base: type) -> Any:
+    module, _, name = path.rpartition(".")
+    if not path.startswith(ALLOWED):
+        beginnings = " or ".join(ALLOWED)
+        raise ValueError(
+            f'{key}._target_: "{path}" is not allowed; it must begin with {beginnings} (see labkit/build.py)'
+        )
+    try:
+        target = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f'{key}._target_: there is no "{path}" ({error}); correct the path') from error
+    # The subclass check is the lock: a module of ours also holds what it imports, such as `modules.x.os`.
+    if not (inspect.isclass(target) and issubclass(target, base) and f"{target.__module__}.".startswith(ALLOWED)):
+        raise ValueError(
+            f'{key}._target_: "{path}" is not a {base.__name__} of this project or of torch; correct the path'
+        )
+    return target
+
+
+def _typed(key: str, name: str, hint: Any, value: Any) -> Any:
+    try:
+        schema = OmegaConf.structured(make_dataclass("Setting", [(name, hint)]))
+    except OmegaConfBaseException:
+        return value  # a type that no YAML holds, such as Tensor
+    try:
+        return OmegaConf.to_container(OmegaConf.merge(schema, {name: value}))[name]  # pyright: ignore
+    except OmegaConfBaseException as error:
+        raise ValueError(f"{key}.{name}: {str(error).splitlines()[0].rstrip('.')}; correct the value") from error

@@ -1,0 +1,195 @@
+"""Runs the members of a sweep, several at a time, and says how far the sweep is: only this process writes to the
+terminal while several run, so that nothing is interleaved."""
+
+import contextlib
+import os
+import sys
+import time
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.singleton import Singleton
+from hydra_plugins.hydra_joblib_launcher.joblib_launcher import JoblibLauncher
+
+from labkit.launching.process import MemberProcess, start_method
+from labkit.runs.interruption import Interruption
+
+if TYPE_CHECKING:
+    from labkit.launching.sweeper import Member
+
+STARTS = 3  # of a member whose process is killed
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+class MemberLauncher(JoblibLauncher):
+    """hydra-joblib-launcher for members that are composed already, and whose failure is an answer.
+
+    joblib says how many run at a time. They are not workers of its own: one of those that is killed ends them all.
+    """
+
+    dry_run = False  # what slurm.py offers, and checks before anything is written
+
+    def check_members(self, members: Sequence["Member"]) -> None:
+        """Here each member checks for itself what it needs."""
+
+    def setup(self, **given: Any) -> None:
+        super().setup(**given)
+        n_jobs = self.joblib["n_jobs"]
+        if not isinstance(n_jobs, int) or n_jobs == 0:
+            raise ValueError(f"hydra.launcher.n_jobs: must be a number of processes, or -1, not {n_jobs}")
+
+    def launch_members(self, members: Sequence["Member"], interruption: Interruption) -> None:
+        """Notes in each member how it ended. After a signal none is started, and those that run are asked to save and
+        end. What another process is running is left to the last, and run here only if that one does not finish it."""
+        if not members:
+            return
+        sweep = _Sweep(self, members)
+        try:
+            while sweep.running or (sweep.waiting and not interruption.received):
+                sweep.ask_to_end() if interruption.received else sweep.fill()
+                sweep.settle(may_go_on=not interruption.received)
+                MemberProcess.wait(list(sweep.running), timeout_s=0.1)
+        finally:
+            sweep.close()
+
+
+class _Sweep:
+    """The members that wait and those that run, each of these in its process."""
+
+    def __init__(self, launcher: MemberLauncher, members: Sequence["Member"]) -> None:
+        self.waiting = deque(members)
+        self.running: dict[MemberProcess, Member] = {}
+        self._gpus = _gpus()
+        on_cpu = all(m.settings and m.settings.system.device == "cpu" for m in members)
+        self._workers = _workers(launcher.joblib["n_jobs"], [] if on_cpu else self._gpus, len(members))
+        self._given = (launcher.task_function, launcher.hydra_context, Singleton.get_state()["instances"])
+        self._context = start_method()
+        self._progress = Progress(len(members), bar=self._workers > 1)
+        self._look_again = 0.0
+        self._asked = False
+
+    def fill(self) -> None:
+        """Starts members while there is room and one that no other process runs."""
+        while self.waiting and len(self.running) < self._workers and time.monotonic() >= self._look_again:
+            if member := self._next():
+                self._start(member)
+            else:
+                if not self._look_again:
+                    names = "; ".join(member.name for member in self.waiting)
+                    self._progress.say(f"waiting for members that another process is running: {names}")
+                self._look_again = time.monotonic() + 1
+
+    def settle(self, may_go_on: bool) -> None:
+        """Concludes the members whose processes have ended, or puts them back to the end."""
+        for process in [process for process in self.running if process.has_ended()]:
+            member = self.running.pop(process)
+            status, reason = process.outcome()
+            member.starts += status != "held"
+            if status == "held" or (status == "killed" and member.starts < STARTS and may_go_on):
+                self.waiting.append(member)
+                if status == "killed":
+                    self._progress.say(f"{member.name}: {reason}; starts again after the others")
+                continue
+            if status == "failed" and member.folder and member.folder.read_state().get("status") == "diverged":
+                status = "diverged"
+            self._conclude(member, status, reason, time.monotonic() - process.started)
+
+    def ask_to_end(self) -> None:
+        if not self._asked and self.running:
+            n = len(self.running)
+            self._progress.say(f"interrupted: waiting for {n} members to save; Ctrl-C again leaves at once")
+            for process in self.running:
+                process.ask_to_end()
+        self._asked = True
+
+    def close(self) -> None:
+        for process in self.running:
+            process.kill()
+        self._progress.close()
+
+    def _next(self) -> "Member | None":
+        """The first that no other process runs; those that one does go to the end."""
+        for _ in range(len(self.waiting)):
+            member = self.waiting.popleft()
+            assert member.folder
+            with contextlib.suppress(OSError):  # the member itself will say it
+                if member.folder.is_held():
+                    self.waiting.append(member)
+                    continue
+            return member
+        return None
+
+    def _start(self, member: "Member") -> None:
+        assert member.folder
+        assert member.settings
+        if member.folder.read_result():
+            self._conclude(member, "finished", "finished by another process")
+            return
+        taken = [process.gpu for process in self.running]
+        gpu = min(self._gpus, key=taken.count) if self._gpus else None  # the least shared
+        name = "MainProcess" if self._workers == 1 else "member"  # tasks.py: who may write to the terminal
+        self.running[MemberProcess(self._context, name, gpu, member.config, *self._given)] = member
+
+    def _conclude(self, member: "Member", status: str, reason: str | None, seconds: float = 0) -> None:
+        from labkit.text import duration
+
+        member.status, member.reason = status, reason
+        how = f"{status}: {reason}" if status in ("failed", "diverged") else reason
+        how = how or f"finished in {duration(seconds)}"
+        self._progress.count(f"{member.name}: {how}", failed=status not in ("finished", "interrupted"))
+
+
+class Progress:
+    """A line for each member that has ended, and a bar where there is a terminal that no member writes to."""
+
+    def __init__(self, total: int, bar: bool) -> None:
+        from labkit.runs.progress import live_bar
+
+        self._started, self._ended, self._failed, self._total = time.monotonic(), 0, 0, total
+        self._bar = live_bar("sweep", total) if bar and sys.stdout.isatty() else None
+
+    def count(self, line: str, failed: bool) -> None:
+        from labkit.text import duration
+
+        self._ended, self._failed = self._ended + 1, self._failed + failed
+        left = (time.monotonic() - self._started) / self._ended * (self._total - self._ended)
+        self.say(f"[{self._ended}/{self._total}, {self._failed} failed, {duration(left)} left] {line}")
+        if self._bar:
+            self._bar.update(self._bar.task_ids[0], completed=self._ended, note=f"{self._failed} failed")
+
+    def say(self, line: str) -> None:
+        if self._bar:
+            self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        else:
+            print(line, flush=True)
+
+    def close(self) -> None:
+        if self._bar:
+            self._bar.stop()
+        if sys.stdout.isatty():
+            from rich import get_console
+
+            get_console().show_cursor()  # a member that is killed leaves it hidden
+
+
+def _workers(n_jobs: int, gpus: list[str], members: int) -> int:
+    """How many members run at a time; where there are GPUs to choose from, -1 means one on each."""
+    import joblib
+
+    on_gpus = len(gpus) if gpus and n_jobs == -1 else members
+    workers = min(joblib.effective_n_jobs(n_jobs), on_gpus, members)
+    for name in THREADS if workers > 1 else ():  # for system.threads=null, and for libraries that it does not rule
+        os.environ.setdefault(name, str(max(joblib.cpu_count() // workers, 1)))
+    return workers
+
+
+def _gpus() -> list[str]:
+    """What CUDA_VISIBLE_DEVICES may be set to, to give each member a GPU; none where there is no choice."""
+    if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
+        gpus = [gpu.strip() for gpu in visible.split(",")]
+    else:
+        folder = Path("/proc/driver/nvidia/gpus")  # asking torch or the driver would take seconds and memory
+        gpus = [str(number) for number in range(len(list(folder.iterdir())))] if folder.is_dir() else []
+    return gpus if len(gpus) > 1 else []

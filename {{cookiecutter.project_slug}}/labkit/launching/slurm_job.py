@@ -1,0 +1,149 @@
+"""What a job of Slurm runs: the members that it was given, until they have finished or its time is over."""
+
+import os
+import pickle
+import shutil
+import signal
+import sys
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from hydra.core.plugins import Plugins
+from hydra.core.singleton import Singleton
+
+from labkit.config import TrainConfig, typed
+from labkit.launching.launcher import THREADS, MemberLauncher
+from labkit.launching.main import sentence
+from labkit.launching.process import outcome_of, run_member
+from labkit.launching.sweeper import Member
+from labkit.runs.files import write_json
+from labkit.runs.identity import data_version
+from labkit.runs.interruption import Interruption
+from labkit.secrets import redact
+
+
+@dataclass
+class MemberJob:
+    """Called in each task of the job. Ends with status 1 unless every member has finished."""
+
+    members: list[Member]  # without what `Member.check` fills in
+    context: bytes  # the pickled task, Hydra's context and its singletons
+    gpus: int  # asked for, on each node
+    scratch: str | None
+    max_requeues: int
+
+    def __call__(self) -> None:
+        os.chdir(os.environ["SUBMITTED_FROM"])
+        with Interruption() as interruption:
+            try:
+                self._prepare()
+                self._run(interruption)
+            except Exception as error:
+                _fail(error)
+            if all(member.status == "finished" for member in self.members):
+                return
+            if interruption.received == signal.SIGUSR2:
+                self._ask_to_be_requeued()
+            while interruption.received == signal.SIGTERM:  # who leaves before Slurm ends it is not queued again
+                signal.pause()
+        unfinished = [m for m in self.members if m.status != "finished"]
+        sys.exit("\n".join(f"{m.status}: {m.name}: {m.reason}" for m in unfinished))
+
+    def _prepare(self) -> None:
+        cores = int(os.environ.get("SLURM_CPUS_PER_TASK", "1"))
+        for name in THREADS:  # for system.threads=null, and for libraries that it does not rule
+            os.environ[name] = str(max(cores // len(self.members), 1))
+        if int(os.environ.get("SLURM_NTASKS", "1")) > 1:
+            from submitit.helpers import TorchDistributedEnvironment
+
+            TorchDistributedEnvironment().export(set_cuda_visible_devices=False)
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+        got = len([gpu for gpu in visible.split(",") if gpu])
+        if got < self.gpus:
+            raise ValueError(
+                f"hydra.launcher.gpus_per_node: {self.gpus} were asked for and {got} are there on "
+                f"{os.environ.get('SLURMD_NODENAME')} (CUDA_VISIBLE_DEVICES={visible}); tell the cluster's support"
+            )
+        for member in self.members:
+            assert member.config is not None
+            if self.gpus and member.config.system.device == "auto":
+                member.config.system.device = "cuda"  # it would train on the CPU if torch found no GPU
+            member.check()
+            if self.scratch:
+                assert member.settings
+                member.config.system.datasets_dir = _staged(self.scratch, member.settings)
+
+    def _run(self, interruption: Interruption) -> None:
+        Plugins.instance()  # replaces the classes of plugins: what is unpickled before could not be pickled again
+        task, context, singletons = pickle.loads(self.context)
+        if len(self.members) == 1:
+            member = self.members[0]
+            assert member.config is not None
+            error = run_member(member.config, task, context, singletons)
+            member.status, member.reason = outcome_of(error)
+            if error and not interruption.received:
+                _fail(error)
+            return
+        Singleton._instances |= singletons  # `set_state` would drop the plugins, and replace their classes again
+        launcher = MemberLauncher(n_jobs=len(self.members))
+        launcher.setup(hydra_context=context, task_function=task, config=self.members[0].config)
+        launcher.launch_members(self.members, interruption)
+
+    def _ask_to_be_requeued(self) -> None:
+        """By a file that the job's script looks for when all tasks have ended."""
+        if os.environ.get("SLURM_PROCID", "0") != "0":
+            return
+        requeues = int(os.environ.get("SLURM_RESTART_COUNT", "0"))
+        if requeues < self.max_requeues:
+            print(f"saved; the job is queued again ({requeues + 1} of at most {self.max_requeues} times)", flush=True)
+            Path(os.environ["SUBMITIT_FOLDER"], f"{os.environ['SLURM_JOB_ID']}.requeue").touch()
+            return
+        reason = f"its job was queued again {requeues} times, which hydra.launcher.max_requeues allows"
+        for member in self.members:
+            if member.status != "finished" and member.folder:
+                member.reason = f"{reason}; the same command goes on"
+                state = member.folder.read_state() | {"status": "failed", "reason": member.reason}
+                write_json(member.folder.path / "state.json", state)
+
+
+@dataclass
+class ReportJob:
+    """The reports of studies whose jobs have ended."""
+
+    configs: list[dict[str, Any]]
+
+    def __call__(self) -> None:
+        from labkit.reporting.report import ReportConfig, report
+
+        os.chdir(os.environ["SUBMITTED_FROM"])
+        try:
+            for config in self.configs:
+                report(typed(ReportConfig, config))
+        except Exception as error:
+            _fail(error)
+
+
+def _staged(scratch: str, settings: TrainConfig) -> str:
+    """A copy of the datasets folder's prepared data on this node, made by the first that needs it."""
+    root, name = os.path.expandvars(scratch), settings.data.get("folder")
+    if "$" in root or not Path(root).is_dir():
+        raise ValueError(
+            f"hydra.launcher.scratch: {root} is no folder on {os.environ.get('SLURMD_NODENAME')}; see docs/cluster.md"
+        )
+    if name is None:  # data that is made, not read
+        return settings.system.datasets_dir
+    staged = Path(root, f"datasets-{os.getuid()}-{data_version(settings)}")
+    with FileLock(f"{staged}-{name}.lock"):
+        if not (staged / name).exists():
+            shutil.copytree(Path(settings.system.datasets_dir, name), staged / f".{name}.part", dirs_exist_ok=True)
+            (staged / f".{name}.part").rename(staged / name)
+    return str(staged)
+
+
+def _fail(error: BaseException) -> None:
+    """Ends the job as failed for Slurm, with all that there is to say in its log."""
+    said = sentence(error)
+    sys.exit(redact(f"error: {said}" if said else "".join(traceback.format_exception(error))))

@@ -1,0 +1,54 @@
+"""What Hydra calls: the task of an entry point, with its checked configuration."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from labkit.config import typed
+from labkit.launching.command import chosen_ablation, task_overrides
+from labkit.launching.errors import exit_with
+from labkit.secrets import refuse_secrets
+from labkit.values import flatten
+
+T = TypeVar("T")
+CONFIG = Path(__file__).resolve().parents[2] / "config"
+
+
+class Task(Generic[T]):
+    """Checks what Hydra composed and calls the task with it. Picklable: a sweep sends it to its workers."""
+
+    def __init__(self, schema: type[T], task: Callable[[T], None]) -> None:
+        self.schema = schema
+        self.task = task
+
+    def __call__(self, composed: DictConfig) -> None:
+        try:
+            _check_choices()
+            refuse_secrets(flatten(OmegaConf.to_container(HydraConfig.get().job, resolve=False)))
+            self.task(self.checked(composed, HydraConfig.get()))
+        except Exception as error:
+            if HydraConfig.get().mode == RunMode.RUN:
+                exit_with(error)  # out of Hydra's sight, which would print a line of its own
+            raise
+
+    def checked(self, composed: DictConfig, hydra: Any) -> T:
+        """The composed configuration as the task's schema; `hydra`: Hydra's own node. ValueError: see labkit.config."""
+        if "ablation" in composed:
+            composed.ablation = chosen_ablation(hydra)
+        keys = [str(key) for key in composed if key != "hydra"]
+        if "system" in self.schema.__dataclass_fields__:  # pyright: ignore[reportAttributeAccessIssue]
+            return typed(self.schema, OmegaConf.masked_copy(composed, keys))
+        # The tools read single keys of `system` by interpolation, and have no such node of their own.
+        return typed(self.schema, {key: composed[key] for key in keys if key != "system"})
+
+
+def _check_choices() -> None:
+    for override in task_overrides(HydraConfig.get()):
+        group, _, choice = override.lstrip("+").partition("=")
+        if choice.startswith("[") and group != "experiment" and (CONFIG / group).is_dir():
+            sweep = f"--multirun {group}={choice.strip('[]')}"
+            raise ValueError(f"{group}: takes one choice, not {choice}; to sweep over them, use {sweep}")

@@ -1,0 +1,75 @@
+"""The figures of the report: labkit/reporting/figures/<name>.py draws what `figures:` in config/report.yaml names.
+
+Add your own with a file here that holds one function of the same name, and a line there. The function takes the
+findings and the width in centimetres; it returns a list of (file name, figure, caption), or, where these runs have
+nothing for it to draw, the sentence that says why.
+"""
+
+import importlib
+import pkgutil
+from pathlib import Path
+
+import matplotlib
+from matplotlib import font_manager
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.figure import Figure
+
+from labkit.reporting.figures.style import STYLE, Draw, drawable
+from labkit.reporting.findings import Findings
+from labkit.text import alternatives
+
+__all__ = ["draw_figures", "drawable"]
+NOT_FIGURES = ("style", "heat_map")
+PNG_DPI = 200
+
+
+def draw_figures(
+    findings: Findings, names: list[str], width_cm: float, font: str, folder: Path
+) -> tuple[dict[str, str], list[str]]:
+    """Write every figure as PDF and PNG; returns {file name without suffix: caption}, and a sentence for each name
+    that had nothing to draw."""
+    captions: dict[str, str] = {}
+    not_drawn: list[str] = []
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()  # the reader's own matplotlibrc must not change the report
+        matplotlib.rcParams.update({**STYLE, "font.family": _fonts(font)})
+        for name in names:
+            drawn = find_function(name)(findings, width_cm)
+            if not drawn or isinstance(drawn, str):
+                not_drawn.append(f"{name}: {drawn or 'nothing to draw.'}")
+                continue
+            for file_name, figure, caption in drawn:
+                if file_name in captions:
+                    raise ValueError(f"figures: {name}: there already is a figure {file_name!r}; name it differently")
+                captions[file_name] = caption
+                _save(figure, folder / file_name)
+    return captions, not_drawn
+
+
+def find_function(name: str) -> Draw:
+    """ValueError in a sentence if there is no such file, or the file does not hold the function."""
+    known = sorted({module.name for module in pkgutil.iter_modules(__path__)} - set(NOT_FIGURES))
+    if name not in known:
+        raise ValueError(f"figures: there is no labkit/reporting/figures/{name}.py; {alternatives(str(name), known)}")
+    function: Draw | None = getattr(importlib.import_module(f"{__name__}.{name}"), name, None)
+    if function is None:
+        raise ValueError(f"figures: labkit/reporting/figures/{name}.py must hold a function {name}")
+    return function
+
+
+def _fonts(font: str) -> list[str]:
+    """The font, and the one that sets the letters it lacks. ValueError in a sentence where this machine has no such."""
+    known = sorted(set(font_manager.get_font_names()))
+    if font not in known:
+        raise ValueError(f"figure_font: there is no font {font!r} here; {alternatives(font, known)}")
+    return list(dict.fromkeys([font, "DejaVu Sans"]))
+
+
+def _save(figure: Figure, path: Path) -> None:
+    # By hand: savefig() draws everything twice, and finds its place twice. Without a date and a version, the same runs
+    # give the same bytes.
+    FigureCanvasPdf(figure).print_pdf(path.with_name(f"{path.name}.pdf"), metadata={"CreationDate": None})
+    figure.set_layout_engine("none")  # all is in its place
+    figure.dpi = PNG_DPI
+    FigureCanvasAgg(figure).print_png(path.with_name(f"{path.name}.png"), metadata={"Software": None})

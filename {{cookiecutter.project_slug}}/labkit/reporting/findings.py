@@ -1,0 +1,122 @@
+"""All that the report says about a study's runs: computed once, here; tables, figures and pages only show it."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from labkit.reporting.answer import Answer, answer
+from labkit.reporting.collect import Results, collect, run_metrics
+from labkit.reporting.comparisons import (
+    Comparison,
+    ablation_pairs,
+    by_mean,
+    compare,
+    find_groups,
+    is_distinguishable,
+    planned_pairs,
+)
+from labkit.reporting.grouping import beside, seed_text
+from labkit.reporting.statistics import Estimate, describe
+from labkit.reporting.study_file import StudyFile
+from labkit.runs.json_shapes import is_number
+from labkit.runs.study import Study
+
+ALPHA = 0.05  # where no study file names another
+Summary = dict[str, list[Estimate]]  # metric -> one estimate per group, in the order of the groups
+BEST, TIED = "best", "indistinguishable from the best"
+
+
+@dataclass
+class Findings:
+    results: Results
+    summary: Summary
+    file: StudyFile | None  # studies/<name>.yaml
+    comparisons: list[Comparison]  # against the baseline of the study's file; without one against the best setting
+    ablations: list[Comparison]  # of each named ablation against the same setting without it
+    ranking: list[int]  # the positions of the groups, best mean first, those without one last
+    marks: list[str]  # per group: BEST, TIED or ""
+    answer: Answer | None  # None: no study file, or the report is about another metric than the study
+
+    @property
+    def alpha(self) -> float:
+        return self.file.alpha if self.file else ALPHA
+
+    @property
+    def baselines(self) -> list[int]:
+        """The positions of the groups that the study's file calls the baseline."""
+        return find_groups(self.results, self.file.baseline, "baseline") if self.file else []
+
+
+def find(
+    study: Study, file: StudyFile | None, metric: str | None, direction: str | None, repeats: list[str]
+) -> Findings:
+    """Of a study with at least one run with results; `metric` and `direction` None: those of the study's file."""
+    if file and direction and direction != file.direction and metric in (None, file.metric):
+        raise ValueError(f"direction: studies/{study.name}.yaml says {file.direction}; leave it out, or change it")
+    if file and (metric is None or metric == file.metric):
+        results = collect(study, file.metric, file.direction, repeats)
+        planned = True
+    else:
+        results, planned = collect(study, metric, direction, repeats), False
+    summary = summarise(results)
+    alpha = file.alpha if file else ALPHA
+    ranking = by_mean(results, [one.mean for one in summary[results.metric]])
+    best = ranking[0] if summary[results.metric][ranking[0]].n else None
+    everyone = range(len(results.groups))
+    to_best = compare(results, [(i, best, False) for i in everyone if best not in (None, i)], alpha)
+    marks = [BEST if i == best else "" for i in everyone]
+    for one in to_best:
+        if not is_distinguishable(one, alpha) and summary[results.metric][one.group].n:
+            marks[one.group] = TIED
+    comparisons = to_best
+    if file:
+        pairs = planned_pairs(results, file)
+        comparisons = compare(results, [(*pair[:2], pair[2] and planned) for pair in pairs], alpha)
+    decided = {(one.group, one.against): one for one in comparisons if one.planned}
+    parts = ablation_pairs(results)
+    exploratory = compare(results, [(*pair, False) for pair in parts if pair not in decided], alpha)
+    ablations = [decided[pair] for pair in parts if pair in decided] + exploratory
+    answered = answer(results, file, comparisons) if file and planned else None
+    return Findings(results, summary, file, comparisons, ablations, ranking, marks, answered)
+
+
+def summarise(results: Results) -> Summary:
+    """Every metric over the seeds of every group."""
+    summary: Summary = {}
+    sizes = np.array([len(group.runs) for group in results.groups])
+    for metric in results.values:
+        column = results.values[metric].to_numpy(float)
+        rows = np.full((len(sizes), sizes.max()), np.nan)  # the runs of values are in the order of the groups
+        rows[np.arange(sizes.max()) < sizes[:, None]] = column
+        n, mean, sd, half = describe(rows)
+        summary[metric] = [
+            Estimate(int(count), *map(float, numbers))
+            for count, *numbers in zip(n, mean, sd, mean - half, mean + half, strict=True)
+        ]
+    return summary
+
+
+def summary_rows(results: Results, summary: Summary) -> list[dict[str, Any]]:
+    """The summary of every metric in full precision, with the settings and the seeds that were left out."""
+    dropped = not_a_number(results)
+    return [
+        beside(
+            group.settings,
+            {"metric": metric, **asdict(estimates[position]), "unfinished": len(group.unfinished)}
+            | {"seeds_not_a_number": " ".join(dropped.get((position, metric), []))},
+        )
+        for position, group in enumerate(results.groups)
+        for metric, estimates in summary.items()
+    ]
+
+
+def not_a_number(results: Results) -> dict[tuple[int, str], list[str]]:
+    """(group, metric) -> the seeds that measured NaN or infinity there."""
+    dropped: dict[tuple[int, str], list[str]] = {}
+    for position, group in enumerate(results.groups):
+        for repeat, run in group.repeats.items():
+            for metric, value in run_metrics(run).items():
+                if not is_number(value):
+                    dropped.setdefault((position, metric), []).append(seed_text(repeat))
+    return dropped

@@ -1,0 +1,45 @@
+"""From the runs of a study to the files of its report: tables, figures, pages, numbers."""
+
+from pathlib import Path
+
+from labkit.reporting.checks import find_warnings
+from labkit.reporting.collect import runs_rows
+from labkit.reporting.figures import draw_figures
+from labkit.reporting.findings import find, summary_rows
+from labkit.reporting.pages.analysis import write_analysis
+from labkit.reporting.pages.contents import Contents
+from labkit.reporting.pages.document import write_document
+from labkit.reporting.pages.html_page import write_page
+from labkit.reporting.pages.numbers_tex import to_macros
+from labkit.reporting.report import ReportConfig
+from labkit.reporting.study_file import read_study_file
+from labkit.reporting.tables import make_tables
+from labkit.reporting.tables.comparisons import comparison_rows
+from labkit.reporting.tables.formats import CONVERTERS, write_rows
+from labkit.runs.study import Study
+
+
+def write_outputs(folder: Path, study: Study, config: ReportConfig, target: Path) -> Contents:
+    """Everything that a report consists of, into an empty folder that will replace `target`."""
+    (folder / "tables").mkdir()
+    (folder / "figures").mkdir()
+    file = read_study_file(Path(config.study_files_dir), study.name)
+    contents = Contents(study, file, None, {}, {}, [], study.warnings)
+    if study.ended:
+        findings = find(study, file, config.metric, config.direction, config.repeats)
+        contents.findings, contents.warnings = findings, find_warnings(findings)
+        look = (config.figure_width_cm, config.figure_font)
+        contents.captions, contents.not_drawn = draw_figures(findings, config.figures, *look, folder / "figures")
+        write_rows(folder / "summary.csv", summary_rows(findings.results, findings.summary))
+        write_rows(folder / "comparisons.csv", comparison_rows(findings))
+    contents.tables = make_tables(study, contents.findings)
+    write_rows(folder / "runs.csv", runs_rows(contents.findings and contents.findings.results, study))
+    for name, table in contents.tables.items():
+        for suffix, convert in CONVERTERS.items():
+            (folder / "tables" / f"{name}.{suffix}").write_text(convert(table), encoding="utf-8", newline="\n")
+    macros = to_macros(study, contents.findings)
+    (folder / "numbers.tex").write_text(macros, encoding="utf-8", newline="\n")
+    write_document(folder, contents)
+    write_page(folder, contents)
+    write_analysis(folder, study.name, target, Path.cwd())
+    return contents

@@ -1,0 +1,100 @@
+"""`runs/report.py`: for each study everything in data/reports/<study>/, or the report of yesterday.
+
+What reads, computes and draws is imported inside: `--help` need not wait for it.
+"""
+
+import os
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from labkit.runs.places import find_places, read_places
+from labkit.runs.study import no_garbage
+
+WRITTEN = ".written"  # lists what a report consists of: files of yours beside it are never removed
+
+
+@dataclass
+class ReportConfig:
+    """config/report.yaml, explained there."""
+
+    study: str | None
+    metric: str | None
+    direction: str | None
+    repeats: list[str]
+    figures: list[str]
+    figure_width_cm: float
+    figure_font: str
+    runs_dir: str
+    more_runs_dirs: list[str]
+    reports_dir: str
+    study_files_dir: str
+
+
+def report(config: ReportConfig) -> None:
+    """Write the report of the study, or of every study, and say where it is. A study that has none does not keep the
+    others from theirs."""
+    _check(config)
+    problems = []
+    for name, folders in find_places([config.runs_dir, *config.more_runs_dirs], config.study).items():
+        try:
+            _report(name, folders, config)
+        except ValueError as error:
+            problems.append(error)
+    for problem in problems[1:]:
+        print(f"error: {problem}", file=sys.stderr)
+    if problems:
+        raise problems[0]
+
+
+@no_garbage()
+def _report(name: str, folders: list[Path], config: ReportConfig) -> None:
+    from labkit.reporting.outputs import write_outputs
+
+    study = read_places(folders)
+    if config.study:
+        absent = [place for place in config.more_runs_dirs if not (Path(place) / name).is_dir()]
+        study.warnings += [f"more_runs_dirs: {place} holds no study {name!r}" for place in absent]
+    target = Path(config.reports_dir) / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # Made beside and renamed when all of it is there: a failure leaves the report of yesterday.
+    with tempfile.TemporaryDirectory(prefix=".report-", dir=target.parent) as beside:
+        contents = write_outputs(Path(beside), study, config, target)
+        _replace(Path(beside), target)
+    counts = ", ".join(f"{n} {status}" for status, n in study.counts().items())
+    print(f"{target / 'report.pdf'}: {counts}" + ("" if study.ended else "; no results yet"))
+    if contents.findings and (answer := contents.findings.answer):
+        print(f"  {answer.word}: {answer.sentence}")
+    for warning in contents.warnings:
+        print(f"  warning: {warning}")
+
+
+def _check(config: ReportConfig) -> None:
+    if not 1 <= config.figure_width_cm <= 100:
+        raise ValueError(f"figure_width_cm: {config.figure_width_cm} is no width; give centimetres, such as 14")
+    if config.direction not in (None, "max", "min"):
+        raise ValueError(f"direction: must be max or min, not {config.direction!r}")
+    if "seed" not in config.repeats:
+        raise ValueError("repeats: must contain seed; add data.split_seed where each seed has a split of its own")
+
+
+def _replace(beside: Path, target: Path) -> None:
+    """Move the new files over the old ones, and remove what an earlier report wrote and this one did not."""
+    new = sorted(path.relative_to(beside).as_posix() for path in beside.rglob("*") if path.is_file())
+    listing = target / WRITTEN
+    for path in new:
+        if (target / path).is_dir():
+            raise ValueError(f"{target / path}: is a folder where the report writes a file; rename it")
+    old = listing.read_text(encoding="utf-8").splitlines() if listing.exists() else []
+    try:
+        for path in new:
+            if path == "analysis.py" and (target / path).exists():  # the reader may have changed it
+                continue
+            (target / path).parent.mkdir(parents=True, exist_ok=True)
+            os.replace(beside / path, target / path)
+        for path in set(old) - {*new, "analysis.py"}:
+            (target / path).unlink(missing_ok=True)
+    except PermissionError as error:
+        raise ValueError(f"{error.filename}: cannot be replaced; close it if another program shows it") from error
+    listing.write_text("\n".join(new), encoding="utf-8", newline="\n")

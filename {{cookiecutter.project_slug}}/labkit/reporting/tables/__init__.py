@@ -1,0 +1,32 @@
+"""Tables to read and to paste, rounded: which there are.
+
+The full precision is in runs.csv, summary.csv and comparisons.csv beside report.pdf: those are for programs, these for
+eyes.
+"""
+
+from labkit.reporting.findings import Findings
+from labkit.reporting.tables.comparisons import ablation_table, comparison_table
+from labkit.reporting.tables.formats import Table
+from labkit.reporting.tables.metrics import per_class_table, summary_table
+from labkit.reporting.tables.provenance import cost_table, data_table, provenance_table
+from labkit.reporting.tables.runs import runs_table, unfinished_table
+from labkit.runs.study import Study
+
+
+def make_tables(study: Study, findings: Findings | None) -> dict[str, Table]:
+    """{file name without suffix: table}, in the order in which the report shows them."""
+    tables: dict[str, Table | None] = {}
+    if findings:
+        results = findings.results
+        tables["summary"] = summary_table(findings, results.metric)
+        tables["summary_test"] = summary_table(findings, results.test_metric) if results.test_metric else None
+        tables["comparison"] = comparison_table(findings)
+        tables["ablation"] = ablation_table(findings)
+        tables["per_class"] = per_class_table(findings)
+        tables["cost"] = cost_table(results)
+        tables["runs"] = runs_table(results)
+    tables["unfinished"] = unfinished_table(study)
+    if study.ended:
+        tables["data"] = data_table(study)
+        tables["provenance"] = provenance_table(study)
+    return {name: table for name, table in tables.items() if table}

@@ -1,0 +1,154 @@
+"""A table as CSV, LaTeX and Markdown; names are escaped for each."""
+
+import csv
+import io
+import math
+import re
+import unicodedata
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from labkit.text import one_line
+
+BREAK = "\u200b"  # where a long name may go on in the next line
+# What LaTeX reads as a command or, at the start of a row, as an option of \\.
+LATEX = {
+    **{char: "\\" + char for char in "_&%#${}"},
+    **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "|": r"\textbar{}"},
+    **{"<": r"\textless{}", ">": r"\textgreater{}", '"': r"\char34{}", "`": r"\textasciigrave{}"},
+    **{"[": "{[}", "*": "{*}", "±": r"$\pm$", "†": r"$^{\dagger}$", "→": r"$\to$", BREAK: r"\allowbreak{}"},
+}
+# Letters up to U+017F that its usual fonts lack, and the hyphen that does not show.
+NOT_IN_LATEX = "\u00ad\u0126\u0127\u0138\u013f\u0140\u0149\u0166\u0167\u017f"
+MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#$~|&^!])")
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would compute a text that begins so
+NUMBER = r"[-+]?[\d.]+(e[-+]?\d+)?"
+WIDE = 48  # characters; a column of texts that are longer breaks them
+Cells = set[tuple[int, int]]
+
+
+@dataclass
+class Table:
+    caption: str
+    header: list[str]
+    rows: list[list[str]]
+    text_columns: int  # the first columns are text, set to the left; the rest are numbers
+    bold: Cells = field(default_factory=set)  # (row, column) of the body
+    daggers: Cells = field(default_factory=set)  # cells with a dagger, which the caption explains
+    long: bool = False  # a list that may go on over several pages
+
+
+def to_csv(table: Table) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([[_csv_cell(cell) for cell in row] for row in (table.header, *table.rows)])
+    return text.getvalue()
+
+
+def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
+    """A CSV file in full precision; blank where a row lacks a column or the value is no number."""
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow([_csv_cell(column) for column in columns])
+        writer.writerows([[_csv_cell(row.get(column)) for column in columns] for row in rows])
+
+
+def _csv_cell(cell: object) -> object:
+    """The cell on one line, with an apostrophe before a text that a spreadsheet would run as a formula."""
+    if isinstance(cell, str):
+        cell = one_line(cell)
+        number = re.fullmatch(f"{NUMBER}( to {NUMBER})?", cell)
+        return "'" + cell if cell.startswith(FORMULA) and not number else cell
+    return "" if isinstance(cell, float) and not math.isfinite(cell) else cell
+
+
+def to_markdown(table: Table) -> str:
+    alignment = [":--" if i < table.text_columns else "--:" for i in range(len(table.header))]
+    rows = [[MARKDOWN.sub(r"\\\1", one_line(cell)) for cell in row] for row in (table.header, *table.rows)]
+    for row, column in table.daggers:
+        rows[row + 1][column] += "†"
+    for row, column in table.bold:
+        rows[row + 1][column] = f"**{rows[row + 1][column]}**"
+    return "".join(f"| {' | '.join(row)} |\n" for row in (rows[0], alignment, *rows[1:]))
+
+
+def to_latex(table: Table) -> str:
+    """A tabular for \\input, or a longtable for a list that may be longer than a page."""
+    wide = [_is_wide(table, column) for column in range(len(table.header))]
+    paragraph = rf">{{\raggedright\arraybackslash}}p{{{_share(table, wide):.2f}\linewidth}}"
+    alignment = "".join(
+        paragraph if wide[i] else "l" if i < table.text_columns else "r" for i in range(len(table.header))
+    )
+    header = " & ".join(map(escape_latex, table.header)) + r" \\"
+    body = [
+        " & ".join(_latex_cell(table, i, j, wide[j]) for j in range(len(table.header))) + r" \\"
+        for i in range(len(table.rows))
+    ]
+    packages = "".join(rf" \usepackage{{{name}}}" for name in ("array", "longtable") if name in _needed(table, wide))
+    kind = "longtable" if table.long else "tabular"
+    return "\n".join(
+        [
+            rf"% \usepackage{{booktabs}} \usepackage[T1]{{fontenc}}{packages}",
+            f"% {one_line(table.caption)}",
+            rf"\begin{{{kind}}}{{@{{}}{alignment}@{{}}}}",
+            r"\toprule",
+            header,
+            r"\midrule",
+            *([r"\endhead", r"\bottomrule", r"\endfoot"] if table.long else []),
+            *body,
+            *([] if table.long else [r"\bottomrule"]),
+            rf"\end{{{kind}}}",
+            "",
+        ]
+    )
+
+
+def _is_wide(table: Table, column: int) -> bool:
+    return column < table.text_columns and any(len(row[column]) > WIDE for row in table.rows)
+
+
+def _share(table: Table, wide: list[bool]) -> float:
+    """Of the width of the text that is left for each column that breaks, at about 85 letters in a line."""
+    columns = list(zip(table.header, *table.rows, strict=True))
+    taken = sum(3 + max(map(len, cells)) for cells, breaks in zip(columns, wide, strict=True) if not breaks)
+    return min(max((1 - taken / 85) / max(sum(wide), 1), 0.2), 0.55)
+
+
+def _needed(table: Table, wide: list[bool]) -> set[str]:
+    return ({"array"} if any(wide) else set()) | ({"longtable"} if table.long else set())
+
+
+def _latex_cell(table: Table, row: int, column: int, wide: bool) -> str:
+    cell = table.rows[row][column]
+    text = latex_number(cell) if column >= table.text_columns else escape_latex(breakable(cell) if wide else cell)
+    text = rf"\textbf{{{text}}}" if (row, column) in table.bold else text
+    # The dagger hangs beside the column: the digits stay below each other.
+    return text + r"\rlap{$^{\dagger}$}" if (row, column) in table.daggers else text
+
+
+def breakable(text: str) -> str:
+    """The text with places to break after punctuation in a name, and after 20 letters without any."""
+    return re.sub(r"((?<=[^\W_])[-_./=,:;])(?=[^\s\d])|(\w{20})(?=\w)", rf"\g<0>{BREAK}", text)
+
+
+def latex_number(text: str) -> str:
+    """Numbers with the signs of mathematics: a minus is no hyphen."""
+    text = re.sub(r"([-+]?)([\d.]+)e([-+]?)0*(\d+)", r"$\1\2\\cdot10^{\3\4}$", escape_latex(text))
+    return re.sub(r"(?<![\w$.{^])([-+])(?=\d)", r"$\1$", text)
+
+
+def escape_latex(text: str) -> str:
+    """Text that pdflatex sets as it is; a letter that its fonts lack becomes U+4E2D."""
+    text = unicodedata.normalize("NFC", one_line(text))
+    text = "".join(LATEX.get(char, char if _in_latex(char) else f"U+{ord(char):04X}") for char in text)
+    text = re.sub(r"([-',])(?=\1)", r"\1{}", text)  # no ligature
+    return re.sub(r"^ | $|(?<= ) ", r"\\ ", text)  # every space counts
+
+
+def _in_latex(char: str) -> bool:
+    return " " <= char <= "\u017f" and char not in NOT_IN_LATEX
+
+
+CONVERTERS = {"csv": to_csv, "tex": to_latex, "md": to_markdown}

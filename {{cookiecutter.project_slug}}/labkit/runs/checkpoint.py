@@ -1,0 +1,52 @@
+"""Reading and writing checkpoints. They hold tensors and plain values only, so that loading one runs no code."""
+
+import zipfile
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from labkit.runs.files import atomic_file
+
+FORMAT = 3
+READABLE = (2, 3)  # best.pt is the same in both; last.pt of format 2 is refused by whoever resumes
+
+
+class Unusable(ValueError):
+    """A checkpoint that is damaged or belongs to another run; the one before may do."""
+
+
+def save_checkpoint(path: Path, state: dict[str, Any], keep_as: Path | None = None) -> None:
+    """Replaces the file, which stays under the name `keep_as`. OSError, naming it, where it cannot be written."""
+    with atomic_file(path, keep_as) as file:
+        try:
+            torch.save({"format": FORMAT, **state}, file)
+        except RuntimeError as error:  # torch hides the reason, such as a full disk
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from error
+            raise
+
+
+def load_checkpoint(path: Path, run_id: str, formats: Collection[int] = (FORMAT,)) -> dict[str, Any]:
+    """On the CPU. `Unusable` where the file is damaged or of another run; ValueError where another version of the code
+    wrote it."""
+    try:
+        with zipfile.ZipFile(path) as archive:  # torch.load itself does not notice a flipped bit
+            # A bit among the attributes, which testzip does not look at, turns a tensor into a folder for torch.
+            if archive.testzip() or any(part.external_attr for part in archive.infolist()):
+                raise EOFError("its checksums are wrong")
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged file fails in a dozen ways
+        if isinstance(error, PermissionError | MemoryError) or "memory" in str(error):
+            raise
+        reason = (str(error).splitlines() or ["it ends too early"])[0]
+        missing = isinstance(error, FileNotFoundError)
+        raise Unusable(f"{path}: the checkpoint is {'missing' if missing else f'damaged ({reason})'}") from error
+    if not isinstance(state, dict) or "format" not in state:
+        raise Unusable(f"{path}: is no checkpoint of this project")
+    if state["format"] not in formats:
+        raise ValueError(f"{path}: not a checkpoint of this version (format {FORMAT}); use the code that wrote it")
+    if state["run_id"] != run_id:
+        raise Unusable(f"{path}: the checkpoint is of another run ({state['run_id']})")
+    return state

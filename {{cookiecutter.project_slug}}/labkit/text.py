@@ -1,0 +1,36 @@
+"""How names, times and suggestions are written in every message and report."""
+
+import difflib
+import re
+from collections.abc import Iterable
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """'; did you mean "x"?' or '': the end of a sentence about an unknown name."""
+    close = difflib.get_close_matches(name, set(known) - {name}, n=1)
+    return f'; did you mean "{one_line(close[0])}"?' if close else ""
+
+
+def alternatives(name: str, known: Iterable[str]) -> str:
+    """'there are: x, y; did you mean "x"?': the same where all that there is should be named."""
+    return f"there are: {', '.join(map(one_line, known))}{nearest(name, known)}"
+
+
+def one_line(text: str) -> str:
+    """The text with line breaks, control characters and undecodable bytes written as escapes."""
+    if text.isprintable():  # nearly every text is, and this is a tenth of the time
+        return text
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", lambda match: repr(match[0])[1:-1], text)
+
+
+def duration(seconds: float) -> str:
+    """Two units at most: 4.5 s, 45 s, 12 min, 3 h 05 min, 2 d 4 h."""
+    minutes = round(seconds / 60)
+    if seconds < 100:
+        return f"{seconds:.{1 if seconds < 10 else 0}f} s"
+    if minutes < 60:
+        return f"{minutes} min"
+    if minutes < 48 * 60:
+        return f"{minutes // 60} h {minutes % 60:02d} min"
+    return f"{minutes // 1440} d {minutes % 1440 // 60} h"

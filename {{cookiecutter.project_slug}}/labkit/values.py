@@ -1,0 +1,29 @@
+"""Settings as values: how nested ones become dotted keys, and which of them are the same."""
+
+import unicodedata
+from collections.abc import Mapping
+from typing import Any
+
+
+def flatten(node: Any, prefix: str = "") -> dict[str, Any]:
+    """{"training": {"epochs": 5}} as {"training.epochs": 5}; lists are kept whole."""
+    if not isinstance(node, Mapping):
+        return {prefix[:-1]: node}
+    return {key: leaf for name, child in node.items() for key, leaf in flatten(child, f"{prefix}{name}.").items()}
+
+
+def canonical(value: Any) -> Any:
+    """Equal for settings that mean the same, also inside lists and mappings.
+
+    1 and 1.0 are one number, true is not 1, and a letter with an accent is one letter however it was typed.
+    """
+    kind = type(value)
+    if kind is str:
+        return value if value.isascii() else unicodedata.normalize("NFC", value)
+    if kind is float:
+        return int(value) if value.is_integer() else value
+    if isinstance(value, Mapping):
+        return {str(key): canonical(child) for key, child in value.items()}
+    if isinstance(value, list | tuple):
+        return [canonical(child) for child in value]
+    return value

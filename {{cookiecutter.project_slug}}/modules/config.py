@@ -1,0 +1,108 @@
+"""The contract of config/train.yaml: every key of a run, and what it may hold.
+
+Values live in YAML only. `model`, `data` and `optimizer` name a class by `_target_`, whose signature is their contract.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from labkit.config import SystemConfig, check_choice, check_folder_name, check_fraction, check_least
+
+__all__ = ["SystemConfig", "TrainConfig", "TrainingConfig"]
+
+AT_LEAST = {
+    "epochs": 1,
+    "steps": 1,
+    "batch_size": 1,
+    "evaluation_batch_size": 1,
+    "accumulation": 1,
+    "warmup_steps": 0,
+    "plateau_patience": 1,
+    "evaluate_every_epochs": 1,
+    "evaluate_every_steps": 1,
+    "early_stopping": 1,
+}
+CHOICES = {
+    "precision": ("fp32", "bf16", "fp16"),
+    "schedule": ("constant", "cosine", "plateau"),
+    "direction": ("max", "min"),
+    "divergence": ("stop", "skip_step", "continue"),
+}
+
+
+@dataclass
+class TrainingConfig:
+    """config/training/: explained there, key by key."""
+
+    epochs: int | None
+    steps: int | None
+    batch_size: int
+    evaluation_batch_size: int
+    accumulation: int
+    precision: str
+    clip_norm: float | None
+    schedule: str
+    warmup_steps: int
+    plateau_factor: float
+    plateau_patience: int
+    evaluate_every_epochs: int | None
+    evaluate_every_steps: int | None
+    monitor: str
+    direction: str
+    early_stopping: int | None
+    ema_decay: float | None
+    divergence: str
+    compile: bool
+    deterministic: bool
+
+    def __post_init__(self) -> None:
+        for key, choices in CHOICES.items():
+            check_choice(f"training.{key}", getattr(self, key), choices)
+        for key, least in AT_LEAST.items():
+            check_least(f"training.{key}", getattr(self, key), least)
+        for key in ("plateau_factor", "ema_decay"):
+            check_fraction(f"training.{key}", getattr(self, key))
+        if self.clip_norm is not None and self.clip_norm <= 0:
+            raise ValueError(f"training.clip_norm: must be a number above 0, not {self.clip_norm}")
+        for one, other in (("epochs", "steps"), ("evaluate_every_epochs", "evaluate_every_steps")):
+            if (getattr(self, one) is None) == (getattr(self, other) is None):
+                raise ValueError(f"training.{one}: set either this or training.{other}, and the other one to null")
+        if self.monitor.endswith("/loss") and self.direction != "min":
+            raise ValueError(f"training.direction: must be min for training.monitor={self.monitor}")
+
+
+@dataclass
+class TrainConfig:
+    """One run. The three `dict`s are `_target_` nodes."""
+
+    study: str
+    ablation: str | None  # the name of the file in config/ablation/: what it changes is in the settings
+    seed: int
+    restart: bool
+    model: dict[str, Any]
+    data: dict[str, Any]
+    optimizer: dict[str, Any]
+    training: TrainingConfig
+    system: SystemConfig
+
+    def __post_init__(self) -> None:
+        check_least("seed", self.seed, 0)
+        rate = self.optimizer.get("lr", 1.0)  # an optimizer without a learning rate is for torch to judge
+        if isinstance(rate, bool) or not isinstance(rate, int | float) or rate <= 0:
+            raise ValueError(f"optimizer.lr: must be a number above 0, not {rate}")
+        check_folder_name("study", self.study)
+        for group in ("model", "data", "optimizer"):
+            node = getattr(self, group)
+            if not isinstance(node.get("name"), str) or not isinstance(node.get("_target_"), str):
+                raise ValueError(f"{group}: needs a name and a _target_; choose one of config/{group}/")
+            check_folder_name(f"{group}.name", node["name"])
+
+
+@dataclass
+class EvaluateConfig:
+    """config/evaluate.yaml, explained there."""
+
+    study: str | None
+    device: str
+    runs_dir: str
+    datasets_dir: str

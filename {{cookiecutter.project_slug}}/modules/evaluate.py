@@ -1,0 +1,59 @@
+"""The held-out test set, once for each finished run: best weights, the run's own saved configuration -> test.json."""
+
+import glob
+import math
+from pathlib import Path
+
+from labkit.runs.files import RESULT, read_json, write_json
+from labkit.runs.folder import RunFolder
+from labkit.runs.provenance import code_id
+from labkit.text import nearest
+from modules.config import EvaluateConfig
+
+
+def evaluate(config: EvaluateConfig) -> None:
+    """Every finished run of the study, or of all studies. ValueError, after all others, for those that cannot be."""
+    from labkit.launching.errors import sentence
+
+    runs_dir = Path(config.runs_dir)
+    pattern = f"{glob.escape(config.study) if config.study else '*'}/*/{RESULT}"
+    finished = sorted(path.parent for path in runs_dir.glob(pattern))
+    if not finished:
+        studies = sorted(path.name for path in runs_dir.glob("*") if path.is_dir())
+        hint = nearest(config.study or "", studies)
+        raise ValueError(f"study: no finished run in {runs_dir / (config.study or '')}; there is {studies}{hint}")
+    problems = []
+    for path in finished:
+        try:
+            _evaluate_once(RunFolder(path), config)
+        except (ValueError, OSError) as error:
+            problems.append(sentence(error) or str(error))  # the others are evaluated all the same
+    if problems:
+        raise ValueError("\n".join([f"{len(problems)} of {len(finished)} runs were not evaluated:", *problems]))
+
+
+def _evaluate_once(folder: RunFolder, wanted: EvaluateConfig) -> None:
+    result, tested = folder.read_result(), read_json(folder.test)
+    if result is None:
+        raise ValueError(f"{folder.result}: is damaged; the run's command writes it again")
+    best_of = {"run_id": result["run_id"], "step": result["best"]["step"]}
+    if isinstance(tested, dict) and tested | best_of == tested:
+        print(f"{folder.path}: evaluated already")
+        return
+    from modules.loading import load_run
+    from modules.parts import make_batches
+
+    run = load_run(folder.path, wanted.device, wanted.datasets_dir)
+    config, data, trainer = run.config, run.data, run.trainer
+    size = config.training.evaluation_batch_size
+    then = result["best"]["metrics"]["validation/loss"]
+    again = trainer.evaluate(make_batches(config, data, "validation", trainer.device).in_order(size)).metrics["loss"]
+    if not math.isclose(then, again, rel_tol=0.02):  # more than another device or precision explains
+        raise ValueError(f"{folder.path}: validation/loss was {then:.4g} and is {again:.4g} now: the code has changed")
+    evaluation = trainer.evaluate(make_batches(config, data, "test", trainer.device).in_order(size))
+    metrics = {f"test/{name}": value for name, value in evaluation.metrics.items()}
+    about = {"format": 1, **best_of, "split": "test", "metrics": metrics}
+    about |= {"confusion_matrix": evaluation.confusion_matrix, "code_id": code_id()}
+    write_json(folder.test, about)
+    shown = (f"{name} {value:.4f}" for name, value in metrics.items() if "_class_" not in name)
+    print(f"{folder.path}: {', '.join(shown)}", flush=True)

@@ -1,0 +1,38 @@
+"""What follows from the monitored metric: the best weights, early stopping, and the plateau's learning rate."""
+
+import math
+from typing import Any
+
+from modules.config import TrainingConfig
+
+
+class Monitor:
+    """Follows `training.monitor` from one evaluation to the next. All that it knows is in its `state_dict`."""
+
+    def __init__(self, config: TrainingConfig) -> None:
+        self._config = config
+        self.best: dict[str, Any] | None = None  # step, epoch, metrics and confusion matrix of the best evaluation
+        self.last: dict[str, Any] | None = None  # the same of the newest one
+        self.stopped_early = False
+        self.rate_scale = 1.0  # the plateau schedule's factor on the learning rate
+        self._evaluations_since_best = 0
+
+    def follow(self, evaluation: dict[str, Any]) -> bool:
+        """Whether the evaluation is a new best; if it is not, it counts towards early stopping and the plateau."""
+        config, self.last = self._config, evaluation
+        sign = 1 if config.direction == "max" else -1
+        best = -math.inf if self.best is None else sign * self.best["metrics"][config.monitor]
+        if sign * evaluation["metrics"][config.monitor] > best:  # never for NaN
+            self.best, self._evaluations_since_best = evaluation, 0
+            return True
+        self._evaluations_since_best += 1
+        if config.schedule == "plateau" and self._evaluations_since_best % config.plateau_patience == 0:
+            self.rate_scale *= config.plateau_factor
+        self.stopped_early = self._evaluations_since_best == config.early_stopping
+        return False
+
+    def state_dict(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_config"}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
