@@ -1,4 +1,4 @@
-"""How names, times and suggestions are written in every message and report."""
+"""How names, times and suggestions are read and written in every message and report."""
 
 import difflib
 import re
@@ -34,3 +34,13 @@ def duration(seconds: float) -> str:
     if minutes < 48 * 60:
         return f"{minutes // 60} h {minutes % 60:02d} min"
     return f"{minutes // 1440} d {minutes % 1440 // 60} h"
+
+
+def split_of(metric: str) -> str:
+    """The part of the data that a metric was measured on: "validation" of "validation/accuracy"."""
+    return metric.split("/", 1)[0]
+
+
+def quantity_of(metric: str) -> str:
+    """What a metric measures: "accuracy" of "validation/accuracy"."""
+    return metric.split("/", 1)[-1]
