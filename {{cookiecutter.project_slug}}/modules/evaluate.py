@@ -33,7 +33,8 @@ def evaluate(config: EvaluateConfig) -> None:
 
 
 def _evaluate_once(folder: RunFolder, wanted: EvaluateConfig) -> None:
-    result, tested = folder.read_result(), read_json(folder.test)
+    result = folder.read_result()
+    tested = read_json(folder.test)
     if result is None:
         raise ValueError(f"{folder.result}: is damaged; the run's command writes it again")
     best_of = {"run_id": result["run_id"], "step": result["best"]["step"]}
@@ -44,7 +45,9 @@ def _evaluate_once(folder: RunFolder, wanted: EvaluateConfig) -> None:
     from modules.parts import make_batches
 
     run = load_run(folder.path, wanted.device, wanted.datasets_dir)
-    config, data, trainer = run.config, run.data, run.trainer
+    config = run.config
+    data = run.data
+    trainer = run.trainer
     size = config.training.evaluation_batch_size
     then = result["best"]["metrics"]["validation/loss"]
     again = trainer.evaluate(make_batches(config, data, "validation", trainer.device).in_order(size)).metrics["loss"]

@@ -47,7 +47,8 @@ def load_run(folder: str | Path, device: str = "auto", datasets_dir: str | None 
     torch_device = set_up_torch(config)
     if best["step"] != result["best"]["step"]:
         raise ValueError(f"{run.path}: best.pt is of step {best['step']}, which run.json does not call the best")
-    data, about = make_data(config), result["data"]
+    data = make_data(config)
+    about = result["data"]
     if (about["fingerprint"], about["split_fingerprint"]) != (data.fingerprint, data.split.fingerprint()):
         raise ValueError(f"{run.path}: was trained on other data or another split; the test set is not the same")
     trainer = make_trainer(config, data, torch_device)

@@ -52,7 +52,8 @@ def train(config: TrainConfig) -> None:
                     Recorder(folder, log, interruption, run_id(config), config.system, trainer.workload) as recorder,
                 ):
                     # Train, or go on from the last checkpoint.
-                    total, per_epoch = trainer.total_steps, trainer.steps_per_epoch
+                    total = trainer.total_steps
+                    per_epoch = trainer.steps_per_epoch
                     log.info(f"{folder.path}: {total} steps, {per_epoch} an epoch, on {device}")
                     trainer.train(recorder)
                     # Finish: run.json comes last, and says that all the rest is there.
@@ -63,7 +64,8 @@ def train(config: TrainConfig) -> None:
 
 def results(config: TrainConfig, data: DataSet, trainer: Trainer) -> dict[str, Any]:
     """What run.json holds of the training and its data; labkit adds where, when and by what code."""
-    best, last = trainer.monitor.best, trainer.monitor.last
+    best = trainer.monitor.best
+    last = trainer.monitor.last
     if best is None or last is None:
         raise ValueError(f"training.monitor: {config.training.monitor} was never a number; monitor another metric")
     return {

@@ -66,7 +66,8 @@ class PreparedArrays(DataSet):
         try:
             about = json.loads((path / "dataset.json").read_text(encoding="utf-8"))
             inputs, targets = (np.load(path / f"{name}.npy", mmap_mode="r") for name in ("inputs", "targets"))
-            classes, fingerprint = about["classes"], about["fingerprint"]
+            classes = about["classes"]
+            fingerprint = about["fingerprint"]
         except FileNotFoundError as error:
             raise ValueError(f"{error.filename}: the data set is missing; {remedy}") from error
         except (ValueError, KeyError, EOFError) as error:

@@ -36,7 +36,8 @@ def stratified_split(targets: np.ndarray, seed: int, validation_fraction: float,
     parts: dict[str, list[np.ndarray]] = {"train": [], "validation": [], "test": []}
     for label in np.unique(targets):
         indices = random.permutation(np.flatnonzero(targets == label))
-        validation, test = round(len(indices) * validation_fraction), round(len(indices) * test_fraction)
+        validation = round(len(indices) * validation_fraction)
+        test = round(len(indices) * test_fraction)
         if min(validation, test, len(indices) - validation - test) < 1:
             raise ValueError(f"data: class {label} has {len(indices)} examples, too few for every part of the split")
         cuts = np.split(indices, [validation, validation + test])

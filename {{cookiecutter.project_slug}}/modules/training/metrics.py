@@ -38,7 +38,8 @@ class ExampleMeans:
         accuracy of each class."""
         everyone = gather(({name: total.tolist() for name, total in self._sums.items()}, self._examples))
         examples = sum(number for _, number in everyone)
-        metrics, counts = {}, None
+        metrics = {}
+        counts = None
         for name in everyone[0][0]:
             total = torch.tensor([sums[name] for sums, number in everyone if number], dtype=torch.double).sum(0)
             if name == "confusion_matrix":
@@ -113,7 +114,9 @@ def classification_metrics(counts: np.ndarray) -> dict[str, float]:
     """From a confusion matrix of counts (classes, classes), rows the true class: accuracy; macro F1, the mean over
     classes of 2 TP / (2 TP + FP + FN), 0 for a class that neither occurs nor is predicted; accuracy_class_<k>, the
     share of class k that is recognised (its recall), NaN where it does not occur."""
-    right, true, predicted = counts.diagonal(), counts.sum(1), counts.sum(0)
+    right = counts.diagonal()
+    true = counts.sum(1)
+    predicted = counts.sum(0)
     f1 = 2 * right / np.maximum(true + predicted, 1)
     recall = np.divide(right, true, out=np.full(len(counts), np.nan), where=true > 0)
     per_class = {f"accuracy_class_{k}": value for k, value in enumerate(recall.tolist())}

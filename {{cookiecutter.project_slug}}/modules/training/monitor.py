@@ -19,11 +19,13 @@ class Monitor:
 
     def follow(self, evaluation: dict[str, Any]) -> bool:
         """Whether the evaluation is a new best; if it is not, it counts towards early stopping and the plateau."""
-        config, self.last = self._config, evaluation
+        config = self._config
+        self.last = evaluation
         sign = 1 if config.direction == "max" else -1
         best = -math.inf if self.best is None else sign * self.best["metrics"][config.monitor]
         if sign * evaluation["metrics"][config.monitor] > best:  # never for NaN
-            self.best, self._evaluations_since_best = evaluation, 0
+            self.best = evaluation
+            self._evaluations_since_best = 0
             return True
         self._evaluations_since_best += 1
         if config.schedule == "plateau" and self._evaluations_since_best % config.plateau_patience == 0:

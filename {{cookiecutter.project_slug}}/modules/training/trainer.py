@@ -142,7 +142,8 @@ class Trainer(ABC):
 
     def evaluate(self, batches: Iterable[Batch], folder: Path | None = None) -> Evaluation:
         """Metrics over all examples of `batches`, of all processes, by the averaged weights where there are any."""
-        means, trained = ExampleMeans(), self.network
+        means = ExampleMeans()
+        trained = self.network
         # Not the compiled network: its last batch has another size, which would compile it again.
         network = self.network = self._average.module if self._average else self.bare
         share_buffers(network)
@@ -156,7 +157,8 @@ class Trainer(ABC):
                     if folder and number == 0:
                         self.visualise(batch, folder)
         finally:
-            self.network, self.training = trained, True
+            self.network = trained
+            self.training = True
             self.bare.train()
         return means.evaluation()
 
@@ -205,7 +207,9 @@ class Trainer(ABC):
 
         Nothing in here waits for the device, but `skip_step`, which has to look at the gradients.
         """
-        config, fetch_s, started = self.config, 0.0, time.perf_counter()
+        config = self.config
+        fetch_s = 0.0
+        started = time.perf_counter()
         scale = learning_rate_scale(config.schedule, self.steps, config.warmup_steps, self.total_steps)
         for group, rate in zip(self.optimizer.param_groups, self._base_rates, strict=True):
             group["lr"] = rate * scale * self.monitor.rate_scale
@@ -285,7 +289,8 @@ class Trainer(ABC):
             state |= {name: part.state_dict() for name, part in self.stateful.items()}
         best_step = self.monitor.best["step"] if self.monitor.best else None
         recorder.save(state, self._best_to_save, best_step)
-        self._best_to_save, self._saved = None, self.steps
+        self._best_to_save = None
+        self._saved = self.steps
 
     def _load(self, saved: dict[str, Any]) -> None:
         for name, part in self.stateful.items():
