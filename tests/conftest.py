@@ -14,6 +14,7 @@ import tomli
 
 TEMPLATE = Path(__file__).resolve().parents[1]
 PROJECT = "{{cookiecutter.project_slug}}"
+MAKERS = str(TEMPLATE / "tests" / "project")  # on PYTHONPATH: run_folders.py, which makes runs without training
 Bake = Callable[..., Path]
 
 # Started in the background of a shell, this process ignores Ctrl-C, and all that it starts would.

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest import PROJECT, succeed
+from conftest import MAKERS, PROJECT, succeed
 
 _INSTALL = (
     "`pip install -r requirements-dev.txt` and `apt-get install --no-install-recommends chromium chromium-driver`"
@@ -37,7 +37,7 @@ from labkit.reporting.pages.contents import Contents
 from labkit.reporting.pages.html_page import write_page
 from labkit.runs.study import read_study
 from labkit.reporting.tables import make_tables
-from tests.run_folders import add_run, add_unfinished
+from run_folders import add_run, add_unfinished
 
 folder, hostile, hostile_study, hostile_metric = Path(sys.argv[1]), *sys.argv[2:]
 
@@ -85,7 +85,7 @@ def pages(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a folder per study, each with its page."""
     folder = tmp_path_factory.mktemp("pages")
     names = (HOSTILE, HOSTILE_STUDY, HOSTILE_METRIC)
-    succeed(sys.executable, "-c", MAKE_PAGES, folder, *names, cwd=template / PROJECT)
+    succeed(sys.executable, "-c", MAKE_PAGES, folder, *names, cwd=template / PROJECT, PYTHONPATH=MAKERS)
     return folder
 
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Bake, succeed
+from conftest import MAKERS, Bake, succeed
 from pypdf import PdfReader
 
 INSTALL = "apt-get install --no-install-recommends texlive-latex-recommended lmodern"
@@ -20,7 +20,7 @@ OVERFULL_PT = 2.0  # a reader sees more
 STUDIES = """
 import json, sys, yaml
 from pathlib import Path
-from tests.run_folders import add_run, add_unfinished, change_record
+from run_folders import add_run, add_unfinished, change_record
 runs, hostile = Path("data/runs"), sys.argv[1]
 MEANS = {"linear": 0.95, "net2": 0.97, "net5": 0.92}
 
@@ -71,7 +71,7 @@ def project(bake: Bake) -> Path:
     if not shutil.which("pdflatex"):
         (pytest.fail if os.environ.get("CI") else pytest.skip)(f"pdflatex: not found; install with `{INSTALL}`")
     project = bake()
-    succeed(sys.executable, "-c", STUDIES, HOSTILE, cwd=project, PYTHONPATH=str(project))
+    succeed(sys.executable, "-c", STUDIES, HOSTILE, cwd=project, PYTHONPATH=MAKERS)
     succeed(sys.executable, "runs/report.py", cwd=project)
     return project
 

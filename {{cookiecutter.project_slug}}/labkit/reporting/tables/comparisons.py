@@ -173,7 +173,7 @@ def _families(comparisons: list[Comparison], planned_with: list[Comparison]) -> 
             count = f"{len(family)} {name} comparison{'s' if len(family) > 1 else ''}"
             sentences.append(f"{count}, Holm-adjusted over {tested}." if tested else f"{count}.")
     if not all(one.planned for one in comparisons):
-        sentences.append("Exploratory comparisons were not planned: they alternatives, and prove nothing.")
+        sentences.append("Exploratory comparisons were not planned: they suggest, and prove nothing.")
     return sentences
 
 
