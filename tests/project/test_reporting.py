@@ -350,7 +350,7 @@ def test_another_metric_can_be_asked_for(study: Path) -> None:
     findings = find_all(study, "validation/loss")
     caption = summary_table(findings, "validation/loss").caption
     assert caption.startswith("validation/loss per setting over n seeds")
-    assert caption.endswith("Each run counts with its evaluation of highest validation/accuracy.")
+    assert caption.endswith("Of each run, the evaluation with the highest validation/accuracy counts.")
 
 
 def test_run_that_was_stopped_because_it_diverged_is_listed_and_in_no_number(study: Path) -> None:

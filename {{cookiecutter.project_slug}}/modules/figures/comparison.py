@@ -4,6 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from labkit.reporting.captions import selection_rule
 from labkit.reporting.figures.style import (
     CM,
     COLOURS,
@@ -23,7 +24,6 @@ from labkit.reporting.figures.style import (
 )
 from labkit.reporting.findings import BEST, Findings
 from labkit.reporting.statistics import Array
-from labkit.reporting.tables.metrics import selection_rule
 from labkit.text import one_line
 
 

@@ -10,10 +10,10 @@ from matplotlib.collections import QuadMesh
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
+from labkit.reporting.captions import selection_rule
 from labkit.reporting.figures.style import CM, LINE, Drawing, draw_cells, set_ticks, wrap
 from labkit.reporting.findings import BEST, Findings
 from labkit.reporting.statistics import Array
-from labkit.reporting.tables.metrics import selection_rule
 from labkit.runs.study import Run
 from labkit.text import one_line
 

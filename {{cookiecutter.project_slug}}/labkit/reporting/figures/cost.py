@@ -4,6 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from labkit.reporting.captions import selection_rule
 from labkit.reporting.collect import Results
 from labkit.reporting.figures.style import (
     CM,
@@ -24,7 +25,6 @@ from labkit.reporting.figures.style import (
 )
 from labkit.reporting.findings import Findings
 from labkit.reporting.statistics import Array
-from labkit.reporting.tables.metrics import selection_rule
 from labkit.runs.json_shapes import is_number
 from labkit.runs.study import Run
 from labkit.text import one_line

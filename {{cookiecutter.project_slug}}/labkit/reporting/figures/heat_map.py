@@ -7,11 +7,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from labkit.reporting.captions import selection_rule
 from labkit.reporting.figures.style import CM, axis_label, draw_cells, seed_counts, set_ticks, split_of
 from labkit.reporting.findings import Findings
 from labkit.reporting.grouping import as_text
 from labkit.reporting.statistics import Array
-from labkit.reporting.tables.metrics import selection_rule
 from labkit.text import one_line
 
 MOST_UPRIGHT = 12  # columns with numbers beside each other; more are turned

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from labkit.reporting.captions import selection_rule
 from labkit.reporting.comparisons import CORRECTED, Comparison
 from labkit.reporting.figures.style import (
     CM,
@@ -29,7 +30,6 @@ from labkit.reporting.figures.style import (
 )
 from labkit.reporting.findings import Findings
 from labkit.reporting.statistics import Array
-from labkit.reporting.tables.metrics import selection_rule
 from labkit.text import one_line
 
 MOST_PANELS = 6

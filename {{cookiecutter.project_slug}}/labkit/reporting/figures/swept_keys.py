@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from labkit.reporting.captions import selection_rule
 from labkit.reporting.figures.heat_map import heat_map
 from labkit.reporting.figures.style import (
     CM,
@@ -30,7 +31,6 @@ from labkit.reporting.figures.style import (
 from labkit.reporting.findings import Findings
 from labkit.reporting.grouping import Group, as_text
 from labkit.reporting.statistics import Array
-from labkit.reporting.tables.metrics import selection_rule
 from labkit.runs.json_shapes import is_number
 from labkit.text import one_line
 

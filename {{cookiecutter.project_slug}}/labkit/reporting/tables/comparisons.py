@@ -5,12 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from labkit.reporting.captions import selection_rule
 from labkit.reporting.comparisons import CORRECTED, PAIRED, WELCH, Comparison
 from labkit.reporting.findings import Findings
 from labkit.reporting.grouping import ABLATION, Group, as_text, beside, seed_text
 from labkit.reporting.statistics import INTERVAL_FROM, SIGN_FLIP_FROM, TEST_FROM
 from labkit.reporting.tables.formats import Table
-from labkit.reporting.tables.metrics import selection_rule
 from labkit.reporting.tables.rounding import decimals_for, interval, p_value, percent, rounded
 from labkit.text import one_line
 

@@ -2,7 +2,8 @@
 
 import re
 
-from labkit.reporting.collect import Results, known_direction
+from labkit.reporting.captions import selection_rule
+from labkit.reporting.collect import known_direction
 from labkit.reporting.findings import BEST, TIED, Findings
 from labkit.reporting.statistics import CONFIDENCE, TEST_FROM, Estimate
 from labkit.reporting.tables.formats import Table
@@ -33,12 +34,6 @@ def summary_table(findings: Findings, metric: str) -> Table:
     else:
         table.caption += f" No best is marked: it would be chosen by {one_line(results.metric)}, not here."
     return table
-
-
-def selection_rule(results: Results) -> str:
-    """The sentence on how the epoch was chosen."""
-    end = {"max": "highest", "min": "lowest"}[results.monitor["direction"]]
-    return f"Each run counts with its evaluation of {end} {one_line(results.monitor['metric'])}."
 
 
 def per_class_table(findings: Findings) -> Table | None:
