@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, command, commit, files, succeed
+from conftest import PROJECT, command, commit, files, read_toml, succeed
 
 CRUFT = (sys.executable, "-m", "cruft")
 NAME = 'It\'s "a" \\ study 😀'
@@ -37,6 +37,29 @@ def append(file: Path, text: str) -> None:
 def test_a_new_project_is_up_to_date(project: Path) -> None:
     succeed(*CRUFT, "check", cwd=project)
     assert not {"LICENSE", "env_setup/Dockerfile"} & files(project)
+
+
+def test_update_replaces_labkit_and_leaves_modules_alone(upstream: Path, project: Path) -> None:
+    edited, untouched = "modules/tasks/classification.py", "modules/models/networks.py"
+    append(project / edited, "# Mine.\n")
+    commit(project, "my work")
+    before = {name: (project / name).read_bytes() for name in files(project) if name.startswith("modules/")}
+
+    for name in (edited, untouched, "labkit/text.py", "config/model/net2.yaml", "config/system/default.yaml"):
+        append(upstream / PROJECT / name, "# New in the template.\n")
+    (upstream / PROJECT / "modules/models/new.py").write_text('"""New in the template."""\n')
+    commit(upstream, "second")
+    succeed(*CRUFT, "update", "--skip-apply-ask", cwd=project)
+
+    assert {name: (project / name).read_bytes() for name in files(project) if name.startswith("modules/")} == before
+    assert "New in" not in (project / "config/model/net2.yaml").read_text(encoding="utf-8")
+    for name in ("labkit/text.py", "config/system/default.yaml"):
+        assert (project / name).read_bytes() == (upstream / PROJECT / name).read_bytes()
+
+
+def test_every_path_that_an_update_skips_is_there(project: Path) -> None:
+    skipped = read_toml(project / "pyproject.toml")["tool"]["cruft"]["skip"]
+    assert [name for name in skipped if not (project / name).exists()] == []
 
 
 def test_update_brings_the_new_and_keeps_the_users_edits(upstream: Path, project: Path) -> None:
