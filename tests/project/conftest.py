@@ -6,13 +6,13 @@ None of them writes into its data/: runs go to a temporary folder, and so do pre
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[2] / "{{cookiecutter.project_slug}}"
 sys.path.insert(0, str(PROJECT))
-os.chdir(PROJECT)
 
 from modules.data.prepare import PrepareConfig, prepare  # noqa: E402 -- found on the path above
 
@@ -35,6 +35,15 @@ FIRST = (
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: FIRST.index(item.path.stem) if item.path.stem in FIRST else len(FIRST))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _in_the_project() -> Iterator[None]:
+    """Every path in config/ starts in the project's folder. Not sooner: pytest's own paths start where it was called."""
+    before = Path.cwd()
+    os.chdir(PROJECT)
+    yield
+    os.chdir(before)
 
 
 @pytest.fixture

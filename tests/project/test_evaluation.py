@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from modules.config import EvaluateConfig
+from modules.evaluate import evaluate
 from modules.models.networks import Linear
 from modules.parts import make_data, make_trainer
-from modules.train import EvaluateConfig, evaluate
 from small_runs import CPU, SMALL_LINEAR, checkpoint, config_of, train_small
 
 # A learning rate at which the best evaluation is not the last one.

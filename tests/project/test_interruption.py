@@ -12,9 +12,10 @@ import torch
 from labkit.runs.folder import RunFolder
 from labkit.runs.interruption import Interrupted, Interruption
 from labkit.runs.recorder import LEAST_S, SHARE, Recorder, seconds_between_saves
+from labkit.runs.records import Diverged
+from labkit.runs.standing import discard
 from modules.tasks.classification import ClassificationTrainer
-from modules.train import discard
-from modules.training.trainer import Batch, Diverged
+from modules.training.trainer import Batch
 from small_runs import (
     EVERY_STEP,
     SMALL,

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from labkit.reporting import liveness
+from labkit.runs import liveness
 from labkit.runs.status import StatusConfig, describe, seconds_left, status
 from labkit.runs.study import Run, read_study
 from run_folders import add_plan, add_run, add_unfinished, change_record, change_state

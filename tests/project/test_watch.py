@@ -11,7 +11,7 @@ from contextlib import redirect_stdout, suppress
 from pathlib import Path
 
 import pytest
-from labkit.reporting import status as module
+from labkit.runs import status as module
 from labkit.runs.status import KEPT_LONGEST, ORDER, Line, StatusConfig, cut, status
 from run_folders import add_plan, add_unfinished, change_state
 
