@@ -13,9 +13,11 @@ demo: install
 	cd $(DEMO) && ./run_all_tasks.sh
 	@echo "The report: $(CURDIR)/$(DEMO)/data/reports/sweep_models/report.pdf"
 
-# The tests of Slurm run alone: its nodes are pretended, and the jobs of one file already take all cores.
+# The tests in tests/project import the project into their process, and torch with it: the others, which start it as a
+# user does, keep theirs clean. The tests of Slurm run alone: the jobs of one file already take all cores.
 test: install
-	.venv/bin/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --ignore-glob "tests/test_slurm_*" tests
+	.venv/bin/python -m pytest --numprocesses auto tests/project
+	.venv/bin/python -m pytest --numprocesses auto --ignore tests/project --ignore-glob "tests/test_slurm_*" tests
 	.venv/bin/python -m pytest tests/test_slurm_*.py
 
 # A sweep of 30 runs under kills, full disks, damaged files and second launches ends with the bits of an undisturbed one.

@@ -20,7 +20,7 @@ from pathlib import Path
 from signal import SIGINT, SIGKILL, SIGTERM, Signals, signal
 
 import pytest
-from conftest import TEMPLATE, cookiecutter
+from baking import TEMPLATE, cookiecutter
 from faults import Disk, wait
 from launches import Launch, send
 from outcomes import differences

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Bake
+from baking import Bake
 from faults import Project
 from outcomes import the_run
 

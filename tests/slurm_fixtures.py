@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Bake
+from baking import Bake
 from slurm_cluster import MISSING, Cluster
 from slurm_project import SlurmProject, runs
 

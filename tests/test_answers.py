@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Bake, cookiecutter, files, read_toml, succeed
+from baking import Bake, cookiecutter, files, read_toml, succeed
 
 RULE = "project_slug must begin with a letter, hold letters, digits, _ and - only, be at most 50 long, and be no name"
 REFUSED_SLUGS = {

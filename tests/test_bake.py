@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import PROJECT, TEMPLATE, Bake, files, read_toml, succeed
+from baking import PROJECT, TEMPLATE, Bake, files, read_toml, succeed
 
 LICENSES = {"MIT": "MIT License", "BSD-3-Clause": "BSD 3-Clause License", "none": None}
 CONTAINER_FILES = {"env_setup/Dockerfile", "env_setup/apptainer.def", ".dockerignore"}

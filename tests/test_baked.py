@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Bake, command, commit, share_environment, succeed
+from baking import Bake, command, commit, share_environment, succeed
 from pypdf import PdfReader
 
 

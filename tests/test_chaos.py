@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from baking import Bake, succeed
 from chaos import compare
-from conftest import Bake, succeed
 from faults import SETTING, unshared
 
 pytestmark = pytest.mark.skipif("sys.platform != 'linux'", reason="its small disk and its list of processes need Linux")

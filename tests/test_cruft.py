@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, command, commit, files, read_toml, succeed
+from baking import PROJECT, command, commit, files, read_toml, succeed
 
 CRUFT = (sys.executable, "-m", "cruft")
 NAME = 'It\'s "a" \\ study 😀'

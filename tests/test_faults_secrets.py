@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import commit, succeed
+from baking import commit, succeed
 from faults import SETTING, Ended, Project
 from outcomes import the_run
 

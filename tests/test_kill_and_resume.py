@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from conftest import Bake
+from baking import Bake
 
 KILLS = 30  # for each of:
 PATHS = {"held": (), "fetched": ("data.in_memory=false", "training.schedule=cosine")}

@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import Bake
+from baking import Bake
 from faults import unshared
 
 pytestmark = pytest.mark.skipif("sys.platform == 'win32'", reason="Windows has no kill -9")

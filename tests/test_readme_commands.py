@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, TEMPLATE, Bake, commit, share_environment, succeed
+from baking import PROJECT, TEMPLATE, Bake, commit, share_environment, succeed
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the commands are for Linux and macOS")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest import MAKERS, PROJECT, succeed
+from baking import MAKERS, PROJECT, succeed
 
 _INSTALL = (
     "`pip install -r requirements-dev.txt` and `apt-get install --no-install-recommends chromium chromium-driver`"

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Bake, command, files, succeed
+from baking import Bake, command, files, succeed
 
 INSTALL = "apt-get install --no-install-recommends rclone"
 ADD = "import sys; from pathlib import Path; from tests.run_folders import add_run; study = Path(sys.argv[1])\n"

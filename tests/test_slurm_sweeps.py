@@ -12,7 +12,7 @@ from signal import SIGINT
 
 import pytest
 import torch
-from conftest import commit, succeed
+from baking import commit, succeed
 from faults import Ended, plant_faulty_model
 from outcomes import differences
 from slurm_cluster import CPU1, GPU1, GPU2

@@ -11,7 +11,7 @@ from signal import SIGINT, SIGKILL, SIGSTOP, SIGTERM
 from typing import Any
 
 import pytest
-from conftest import Bake
+from baking import Bake
 from faults import Ended, Process, Project, assert_gone, lives, plant_faulty_model, wait
 from outcomes import differences, state
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import MAKERS, Bake, succeed
+from baking import MAKERS, Bake, succeed
 from pypdf import PdfReader
 
 INSTALL = "apt-get install --no-install-recommends texlive-latex-recommended lmodern"

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, files, succeed
+from baking import PROJECT, files, succeed
 
 
 @pytest.fixture(scope="module")

@@ -3,23 +3,12 @@
 None of them writes into its data/: runs go to a temporary folder, and so do prepared data sets.
 """
 
-import os
-import signal
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-PROJECT = Path(__file__).resolve().parents[2] / "{{cookiecutter.project_slug}}"
-sys.path.insert(0, str(PROJECT))
-
-from modules.data.prepare import PrepareConfig, prepare  # noqa: E402 -- found on the path above
-
-# Started in the background of a shell, this process ignores Ctrl-C, and all that it starts would.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
+from baking import PROJECT, TEMPLATE, files
+from modules.data.prepare import PrepareConfig, prepare
 
 # The files that take longest, first: of the others there is always one for the worker that would have to wait.
 FIRST = (
@@ -37,13 +26,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: FIRST.index(item.path.stem) if item.path.stem in FIRST else len(FIRST))
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _in_the_project() -> Iterator[None]:
-    """Every path in config/ starts in the project's folder. Not sooner: pytest's own paths start where it was called."""
-    before = Path.cwd()
-    os.chdir(PROJECT)
+@pytest.fixture(scope="session", autouse=True)
+def unchanged_project() -> Iterator[None]:
+    """These tests leave nothing behind in the un-baked folder, where a new project would inherit it."""
+    before = files(TEMPLATE / PROJECT)
     yield
-    os.chdir(before)
+    assert files(TEMPLATE / PROJECT) == before
+
+
+@pytest.fixture(scope="module", autouse=True)
+def in_the_project(unchanged_project: None) -> Iterator[None]:
+    """Commands are typed in the project's folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(TEMPLATE / PROJECT)
+        yield
 
 
 @pytest.fixture
