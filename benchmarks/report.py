@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1] / "{{cookiecutter.project_slug}}"
-sys.path.insert(0, str(PROJECT))
+sys.path[:0] = [str(PROJECT), str(PROJECT.parent / "tests" / "project")]
 EPOCHS = 100
 METRICS = [f"{split}/{name}" for split in ("train", "validation") for name in ("loss", "accuracy", "macro_f1")]
 PACKAGES = {f"package-{n}": f"1.{n}.0" for n in range(80)}
@@ -23,7 +23,7 @@ PACKAGES = {f"package-{n}": f"1.{n}.0" for n in range(80)}
 
 def make_runs(study: Path, runs: int, settings: int) -> None:
     """Finished runs of so many settings: a run.json of true size, and 100 epochs x 6 metrics."""
-    from tests.run_folders import add_run, change_record, launch
+    from run_folders import add_run, change_record, launch
 
     for n in range(runs):
         rate, seed = 0.001 * (1 + n % settings), n // settings

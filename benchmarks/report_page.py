@@ -15,7 +15,8 @@ from pathlib import Path
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "{{cookiecutter.project_slug}}"))
+TEMPLATE = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(TEMPLATE / "{{cookiecutter.project_slug}}"), str(TEMPLATE / "tests" / "project")]
 
 from labkit.reporting.checks import find_warnings
 from labkit.reporting.findings import find
@@ -23,7 +24,7 @@ from labkit.reporting.pages.contents import Contents
 from labkit.reporting.pages.html_page import write_page
 from labkit.runs.study import read_study
 from labkit.reporting.tables import make_tables
-from tests.run_folders import add_run, write_json
+from run_folders import add_run, write_json
 
 EPOCHS = 100
 ROUNDS = 7

@@ -15,11 +15,9 @@ from pathlib import Path
 
 import pytest
 from baking import Bake, command, files, succeed
+from run_folders import add_run, add_unfinished
 
 INSTALL = "apt-get install --no-install-recommends rclone"
-ADD = "import sys; from pathlib import Path; from tests.run_folders import add_run; study = Path(sys.argv[1])\n"
-HERE = "for seed in range(3): add_run(study, 'net2', seed, 0.9 + seed / 100)"
-THERE = "for seed in range(3): add_run(study, 'net5', seed, 0.94 + seed / 50, test=0.9)"
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +30,8 @@ def baked(bake: Bake) -> Path:
 @pytest.fixture
 def project(baked: Path) -> Iterator[Path]:
     """A generated project in which net2 ran; nothing of it is left for the next test."""
-    add(baked, baked / "data/runs/depth", HERE)
+    for seed in range(3):
+        add_run(baked / "data/runs/depth", "net2", seed, 0.9 + seed / 100)
     yield baked
     for folder in ("runs", "reports", "from_cluster"):
         shutil.rmtree(baked / "data" / folder, ignore_errors=True)
@@ -42,7 +41,8 @@ def project(baked: Path) -> Iterator[Path]:
 def cluster(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The runs of the study on "the cluster", in which net5 ran; rclone knows it by the name cluster."""
     study = tmp_path / "cluster" / "study" / "data" / "runs" / "depth"
-    add(project, study, THERE)
+    for seed in range(3):
+        add_run(study, "net5", seed, 0.94 + seed / 50, test=0.9)
     for run in study.iterdir():
         (run / "checkpoints").mkdir()
         (run / "checkpoints" / "last.pt").write_bytes(bytes(1000))
@@ -74,10 +74,6 @@ def wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
                 return
         time.sleep(0.05)
     raise AssertionError("rclone serve does not answer")
-
-
-def add(project: Path, study: Path, runs: str) -> None:
-    succeed(sys.executable, "-c", ADD + runs, study, cwd=project, PYTHONPATH=str(project))
 
 
 def copy(project: Path) -> None:
@@ -168,8 +164,7 @@ def test_copy_of_a_half_written_run_is_named_and_made_good_by_the_next_copy(proj
 
 def test_run_that_went_on_here_after_it_was_copied_counts_as_far_as_it_came(project: Path, cluster: Path) -> None:
     """The laptop resumed what the cluster had begun: the older copy says less, and says nothing wrong."""
-    begun = "from tests.run_folders import add_unfinished; add_unfinished(study, 'interrupted', 'net2', 1)"
-    add(project, cluster, begun)
+    add_unfinished(cluster, "interrupted", "net2", 1)
     (run,) = cluster.glob("net2-*-s1-*")
     assert (project / "data/runs/depth" / run.name).exists()
     copy(project)
