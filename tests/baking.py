@@ -4,11 +4,10 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-import tomli
 
 TEMPLATE = Path(__file__).resolve().parents[1]
 PROJECT = "{{cookiecutter.project_slug}}"
@@ -69,7 +68,7 @@ def files(folder: Path) -> set[str]:
 
 
 def read_toml(file: Path) -> dict[str, Any]:
-    return tomli.loads(file.read_text(encoding="utf-8"))
+    return tomllib.loads(file.read_text(encoding="utf-8"))
 
 
 def share_environment(project: Path) -> None:

@@ -7,13 +7,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, TEMPLATE, command, commit, files, succeed
+from baking import PROJECT, TEMPLATE, command, commit, files, succeed
 
 CRUFT = (sys.executable, "-m", "cruft")
 TRAIN = (sys.executable, "runs/train.py")
 BEFORE = "c54a63a"  # the last commit in which everything was in modules/
 IN_HISTORY = command("git", "cat-file", "-e", BEFORE, cwd=TEMPLATE).returncode == 0
-pytestmark = pytest.mark.skipif(not IN_HISTORY, reason=f"needs a full clone: git fetch --unshallow ({BEFORE} is missing)")
+pytestmark = pytest.mark.skipif(
+    not IN_HISTORY, reason=f"needs a full clone: git fetch --unshallow ({BEFORE} is missing)"
+)
 
 MODEL = '''\
 """Mine."""

@@ -6,7 +6,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, TEMPLATE
+from baking import PROJECT, TEMPLATE
 
 STUDY = TEMPLATE / PROJECT
 FOLDERS = "runs|modules|labkit|config|studies|hydra_plugins|docs|tests|env_setup|thesis|benchmarks|hooks"
