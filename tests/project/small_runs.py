@@ -132,11 +132,11 @@ def parts_of(trainer: Trainer) -> dict[str, Any]:
     return parts | {name: getattr(trainer, name) for name in ("optimizer", "validation", "config")}
 
 
-def train_in(folder: Path, trainer: Trainer) -> None:
+def train_in(folder: Path, trainer: Trainer, interruption: Interruption | None = None) -> None:
     """Trains it in a folder that is no run of the project's task."""
     system = config_of(*SMALL_LINEAR).system
-    log, workload = logging.getLogger("test"), trainer.workload
-    with Recorder(RunFolder(folder), log, Interruption(), "an id", system, workload) as recorder:
+    about = (RunFolder(folder), logging.getLogger("test"), interruption or Interruption(), "an id", system)
+    with Recorder(*about, trainer.workload) as recorder:
         trainer.train(recorder)
 
 

@@ -8,14 +8,14 @@ import hydra
 import pytest
 import yaml
 from labkit.build import build
-from labkit.config import TrainConfig, flatten, typed
-from labkit.launching.main import for_schema
+from labkit.launching.task import Task
 from labkit.reporting.report import ReportConfig
 from labkit.reporting.study_file import read_study_file
 from labkit.runs.identity import run_id
 from labkit.runs.status import StatusConfig
+from labkit.values import flatten
+from modules.config import EvaluateConfig, TrainConfig
 from modules.data.prepare import PrepareConfig
-from modules.train import EvaluateConfig
 from small_runs import ROOT, checked, compose, config_of, hydra_compose
 from torch import nn
 
@@ -28,10 +28,10 @@ SCHEMAS |= {"report": ReportConfig, "status": StatusConfig}
 
 
 def choices() -> Iterator[tuple[str, str]]:
-    """(group, choice) of every file in a folder of config/, but a person's own and those that only a report reads."""
+    """(group, choice) of every file in a folder of config/, but a person's own."""
     for path in sorted(CONFIG.glob("*/**/*.yaml")):
         group = path.parent.relative_to(CONFIG).as_posix()
-        if group not in ("local", "study"):
+        if group != "local":
             yield group, path.stem
 
 
@@ -57,8 +57,8 @@ def test_a_local_file_tells_every_entry_point_where_things_are(name: str, tmp_pa
     own = "# @package _global_\nsystem: {runs_dir: /scratch/runs, datasets_dir: /scratch/datasets}\n"
     (tmp_path / "local" / "default.yaml").write_text(own)
     with hydra.initialize_config_dir(str(CONFIG), version_base="1.3"):
-        composed = hydra.compose(name, [f"hydra.searchpath=[{tmp_path.as_uri()}]"])
-    config = typed(SCHEMAS[name], for_schema(SCHEMAS[name], composed))
+        composed = hydra.compose(name, [f"hydra.searchpath=[{tmp_path.as_uri()}]"], return_hydra_config=True)
+    config = Task(SCHEMAS[name], print).checked(composed, composed.hydra)
     paths = {key: value for key, value in flatten(asdict(config)).items() if key.endswith(("runs_dir", "datasets_dir"))}
     assert paths
     assert all(value.startswith("/scratch/") for value in paths.values())
@@ -68,7 +68,8 @@ def test_a_local_file_tells_every_entry_point_where_things_are(name: str, tmp_pa
 def test_the_configuration_of_every_entry_point_passes_its_schema(name: str) -> None:
     assert (ROOT / "runs" / f"{name}.py").exists()
     with hydra.initialize_config_dir(str(CONFIG), version_base="1.3"):
-        assert isinstance(typed(SCHEMAS[name], for_schema(SCHEMAS[name], hydra.compose(name))), SCHEMAS[name])
+        composed = hydra.compose(name, return_hydra_config=True)
+    assert isinstance(Task(SCHEMAS[name], print).checked(composed, composed.hydra), SCHEMAS[name])
 
 
 @pytest.mark.parametrize("name", ["sweep_models", "of_no_file"])
@@ -76,7 +77,7 @@ def test_a_study_is_chosen_by_its_name_whether_or_not_it_has_a_file(name: str) -
     assert compose(f"study={name}").study == hydra_compose(f"study={name}").study == name
 
 
-@pytest.mark.parametrize("path", sorted((CONFIG / "study").glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted((ROOT / "studies").glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_file_of_a_study_can_be_read(path: Path) -> None:
     assert read_study_file(path.parent, path.stem)
 

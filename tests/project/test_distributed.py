@@ -19,7 +19,7 @@ from labkit.distributed import averaging_gradients, exchange, process_group
 from labkit.runs.checkpoint import save_checkpoint
 from labkit.runs.folder import RunFolder
 from labkit.runs.interruption import Interruption
-from labkit.runs.recorder import Recorder, _bits
+from labkit.runs.recorder import Recorder, Workload, _bits
 from small_runs import (
     SMALL,
     checkpoint,
@@ -124,7 +124,7 @@ def test_another_number_of_processes_is_refused(of_two: Path, tmp_path: Path) ->
 def test_a_resumed_run_hears_a_signal_within_seconds(tmp_path: Path) -> None:
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "metrics.csv").touch()
-    saved = {"run_id": "an id", "processes": 2, "step": 100_000, "best": None, "rows": {"bytes": 0, "crc32": 0}}
+    saved = {"run_id": "an id", "processes": 2, "step": 100_000, "best_step": None, "rows": {"bytes": 0, "crc32": 0}}
     saved |= {"costs": dict.fromkeys(("wall_s", "cpu_s", "training_s", "examples"), 0.0), "bits": _bits()}
     save_checkpoint(tmp_path / "checkpoints" / "last.pt", saved)
     assert end(start(2, _hear_a_signal, tmp_path)) == [0, 0]
@@ -151,15 +151,13 @@ def _as_one_of_them(variables: dict[str, object], work: Callable[..., object], *
 def _hear_a_signal(folder: Path) -> None:
     with process_group(torch.device("cpu")):
         interruption = Interruption()
-        system = config_of().system
-        recorder = Recorder(RunFolder(folder), logging.getLogger("test"), "an id", system, interruption)
-        recorder.begin(200_000, 1, 0)
-        time.sleep(0.05)
-        recorder.due(100_001)
-        interruption.received = 15
-        steps = itertools.takewhile(lambda step: not recorder.due(step).signal, itertools.count(100_002))
-        waited_s = sum(time.sleep(0.01) or 0.01 for _ in itertools.islice(steps, 600))
-        recorder.close()
+        about = (RunFolder(folder), logging.getLogger("test"), interruption, "an id", config_of().system)
+        with Recorder(*about, Workload(200_000, 1, 0)) as recorder:
+            time.sleep(0.05)
+            recorder.due(100_001)
+            interruption.received = 15
+            steps = itertools.takewhile(lambda step: not recorder.due(step).signal, itertools.count(100_002))
+            waited_s = sum(time.sleep(0.01) or 0.01 for _ in itertools.islice(steps, 600))
     assert waited_s < 5
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from labkit.runs.folder import RunFolder
 from labkit.runs.interruption import Interrupted, Interruption
-from labkit.runs.recorder import LEAST_S, SHARE, Recorder, seconds_between_saves
+from labkit.runs.recorder import LEAST_S, SHARE, Recorder, Workload, seconds_between_saves
 from labkit.runs.records import Diverged
 from labkit.runs.standing import discard
 from modules.tasks.classification import ClassificationTrainer
@@ -88,7 +88,7 @@ def test_a_signal_during_an_evaluation_does_not_wait_for_it_and_costs_no_row(run
     try:
         trainer = small_trainer(*evaluated)
         with pytest.raises(Interrupted, match="SIGUSR1"), Interruption() as interruption:
-            Stopped(**parts_of(trainer)).train(_recorder(folder, interruption))
+            train_in(folder, Stopped(**parts_of(trainer)), interruption)
     finally:
         signal.signal(signal.SIGUSR1, before)
     assert (checkpoint(folder)["step"], column(folder, "step")) == (3, [1, 2])
@@ -127,16 +127,14 @@ def test_writing_takes_a_small_share_of_the_time_but_never_more_work_is_lost_tha
 def test_the_first_checkpoint_of_a_large_network_waits_until_it_costs_little(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with Interruption() as interruption:
-        recorder = _recorder(tmp_path, interruption)
-        recorder.begin(10, 1, bytes_to_save=400_000_000)
+    about = (RunFolder(tmp_path), logging.getLogger("test"), Interruption(), "an id", config_of().system)
+    with Recorder(*about, Workload(10, 1, bytes_to_save=400_000_000)) as recorder:
         began = time.monotonic()
         saves = []
         for later_s in (150, 250):
             monkeypatch.setattr(time, "monotonic", lambda later_s=later_s: began + later_s)
             saves.append(recorder.due(1).save)
         monkeypatch.undo()
-        recorder.close()
     assert saves == [False, True]
 
 
@@ -242,7 +240,3 @@ def test_a_run_that_is_being_written_is_not_deleted(runs_dir: Path) -> None:
         with pytest.raises(ValueError, match=f"process {process.pid} on .* is writing this run"):
             train_small(runs_dir, long, "restart=true")
         assert process.is_alive()
-
-
-def _recorder(folder: Path, interruption: Interruption) -> Recorder:
-    return Recorder(RunFolder(folder), logging.getLogger("test"), "an id", config_of().system, interruption)

@@ -44,7 +44,7 @@ def git(folder: Path, *words: str) -> str:
 
 def provenance(project: Path) -> ModuleType:
     """labkit/runs/provenance.py of this project as a new process has it: nothing has been captured yet."""
-    spec = spec_from_file_location("provenance_of_copy", project / "modules" / "utils" / "provenance.py")
+    spec = spec_from_file_location("provenance_of_copy", project / "labkit" / "runs" / "provenance.py")
     assert spec is not None
     assert spec.loader is not None
     module = module_from_spec(spec)

@@ -199,7 +199,7 @@ def test_time_left_is_not_guessed(study: Path) -> None:
 
 def test_unknown_study_is_answered_with_the_nearest(study: Path) -> None:
     add_run(study)
-    with pytest.raises(ValueError, match=r"no study 'dept' in .*; did you mean 'depth'\? there are: depth"):
+    with pytest.raises(ValueError, match=r"no study 'dept' in .*; there are: depth; did you mean \"depth\"\?"):
         status(StatusConfig("dept", False, str(study.parent)))
 
 

@@ -75,7 +75,7 @@ def test_watch_on_a_terminal_redraws_until_ctrl_c(study: Path) -> None:
         import labkit.runs.status as module
         from labkit.launching.main import main
         module.INTERVAL_S = 0.01
-        main("status", module.StatusConfig, module.status)"""
+        main("status", lambda: (module.StatusConfig, module.status))"""
     main, terminal = pty.openpty()
     watch = subprocess.Popen(
         [sys.executable, "-c", code, "study=depth", "watch=true", f"runs_dir={study.parent}"],

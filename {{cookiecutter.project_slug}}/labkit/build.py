@@ -18,7 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 from labkit.text import nearest
 
 T = TypeVar("T")
-ALLOWED = ("modules.", "torch.optim.", "torch.nn.")
+ALLOWED = ("modules.", "labkit.runs.trackers.", "torch.optim.", "torch.nn.")
 
 
 def build(key: str, node: Mapping[str, Any], base: type[T], **given: Any) -> T:
