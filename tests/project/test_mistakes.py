@@ -118,7 +118,7 @@ MISTAKES: list[tuple[str, str]] = [
     ("system.threads=100000", "system.threads: must be at most "),
     ("+system.tracker._target_=modules.models.networks.ConvNet", "is not a Tracker of this project or of torch"),
     ("model._target_=modules.data.sources.Synthetic", "is not a Module of this project or of torch"),
-    ("model._target_=labkit.runs.provenance.Path", "is not a Module of this project or of torch"),
+    ("model._target_=modules.data.sources.Path", "is not a Module of this project or of torch"),
     # missing values
     ("seed=???", "seed: has no value"),
     ("model.channels=???", "model.channels: has no value"),

@@ -127,12 +127,12 @@ def contents(folder: Path) -> dict[str, bytes]:
 )
 def test_a_diff_can_be_applied_whatever_the_settings_of_git(repository: Path, setting: tuple[str, str]) -> None:
     git(repository, "config", *setting)
-    (repository / "modules" / "tasks.py").write_text("changed = True\n")
+    (repository / "modules" / "parts.py").write_text("changed = True\n")
     diff = provenance(repository).code_diff()
     assert diff is not None
     git(repository, "stash")
     subprocess.run(["git", "apply"], cwd=repository, input=diff, check=True)
-    assert (repository / "modules" / "tasks.py").read_text() == "changed = True\n"
+    assert (repository / "modules" / "parts.py").read_text() == "changed = True\n"
 
 
 @pytest.mark.parametrize(

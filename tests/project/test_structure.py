@@ -4,71 +4,120 @@ import ast
 import functools
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
+from labkit.runs import files
 from small_runs import ROOT, run_command
 
-ALLOWED = {  # which other packages of modules/ each one imports
-    "data": {"utils"},
-    "models": set(),
-    "training": {"utils"},
-    "utils": set(),
-    "reporting": set(),
+FOLDERS = ("runs", "modules", "labkit", "hydra_plugins")
+MAY_IMPORT = {  # what else of the project a folder may import; the longest name that fits a file counts
+    "runs": ("modules", "labkit"),
+    "modules": ("labkit",),
+    "modules.models": (),
+    "labkit": (),
+    "labkit.runs": ("labkit.build", "labkit.config", "labkit.distributed", "labkit.secrets")
+    + ("labkit.text", "labkit.values"),
+    "labkit.reporting": ("labkit.runs", "labkit.config", "labkit.text", "labkit.values"),
+    "labkit.launching": ("labkit", "hydra_plugins"),
+    "hydra_plugins": ("labkit",),
 }
-TOUCH_HYDRA = ("hydra_plugins", "labkit/launching/main.py")
+TOUCH_HYDRA = ("labkit.launching.", "hydra_plugins.")
+FILE_NAMES = {value for name, value in vars(files).items() if name.isupper()}
+SOURCES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for folder in FOLDERS
+    for path in sorted((ROOT / folder).rglob("*.py"))
+}
+
+
+def names_in(nodes: Iterator[ast.AST]) -> Iterator[str]:
+    """The full names of what is imported: modules, and what is taken out of them."""
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "a relative import"
+            assert node.module
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 @functools.cache
-def imports(path: Path) -> set[str]:
-    """The full names of the modules that a file imports anywhere in it."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: a relative import"
-            assert node.module
-            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return found
+def tree_of(name: str) -> ast.Module:
+    return ast.parse(SOURCES[name].read_text(encoding="utf-8"))
 
 
-def sources() -> Iterator[tuple[str, Path]]:
-    for folder in ("runs", "modules", "hydra_plugins"):
-        for path in sorted((ROOT / folder).rglob("*.py")):
-            yield path.relative_to(ROOT).as_posix(), path
+@functools.cache
+def imports(name: str) -> set[str]:
+    """What a module of the project imports, anywhere in it."""
+    return set(names_in(ast.walk(tree_of(name))))
 
 
-@pytest.mark.parametrize(
-    "package", sorted(path.name for path in (ROOT / "modules").iterdir() if any(path.glob("*.py")))
-)
-def test_packages_import_only_what_they_may(package: str) -> None:
-    may = ALLOWED[package] | {package}
-    for path in (ROOT / "modules" / package).rglob("*.py"):
-        own = {name.split(".")[1] for name in imports(path) if name.startswith("modules.")}
-        assert own <= may, path.name
+def roots(name: str) -> set[str]:
+    return {imported.partition(".")[0] for imported in imports(name)}
+
+
+def within(name: str, folders: tuple[str, ...]) -> bool:
+    return any(name == folder or name.startswith(f"{folder}.") for folder in folders)
+
+
+def test_modules_import_only_what_their_folder_may() -> None:
+    wrong = {}
+    for name in SOURCES:
+        folder = max((folder for folder in MAY_IMPORT if within(name, (folder,))), key=len)
+        own = {imported for imported in imports(name) if imported in SOURCES}
+        wrong[name] = {imported for imported in own if not within(imported, (folder, *MAY_IMPORT[folder]))}
+    assert {name: imported for name, imported in wrong.items() if imported} == {}
 
 
 def test_models_import_nothing_but_torch_and_the_standard_library() -> None:
-    for path in (ROOT / "modules" / "models").rglob("*.py"):
-        roots = {name.partition(".")[0] for name in imports(path)}
-        assert roots - set(sys.stdlib_module_names) <= {"torch"}
+    models = [name for name in SOURCES if within(name, ("modules.models",))]
+    assert {root for name in models for root in roots(name)} - set(sys.stdlib_module_names) <= {"torch", "modules"}
 
 
 def test_reporting_needs_no_torch() -> None:
-    for path in (ROOT / "modules" / "reporting").rglob("*.py"):
-        assert "torch" not in {name.partition(".")[0] for name in imports(path)}
+    assert [name for name in SOURCES if within(name, ("labkit.reporting",)) and "torch" in roots(name)] == []
 
 
 def test_only_launching_and_the_plugins_touch_hydra() -> None:
-    touching = {name for name, path in sources() if {n.partition(".")[0] for n in imports(path)} & {"hydra"}}
-    assert "labkit/launching/main.py" in touching
-    assert {name for name in touching if not name.startswith(TOUCH_HYDRA)} == set()
+    touching = [name for name in SOURCES if "hydra" in roots(name)]
+    assert "labkit.launching.main" in touching
+    assert [name for name in touching if not name.startswith(TOUCH_HYDRA)] == []
 
 
-def test_nothing_in_modules_imports_an_entry_point() -> None:
-    for name, path in sources():
-        assert "runs" not in {n.partition(".")[0] for n in imports(path)}, name
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    """Computed from the imports that run when a module is imported; a circle raises graphlib.CycleError."""
+    graph = {name: needed_to_import(name) for name in SOURCES}
+    assert set(TopologicalSorter(graph).static_order()) == set(SOURCES)
+    assert graph["modules.train"] >= {"labkit.runs.folder", "modules.config"}
+
+
+def needed_to_import(name: str) -> set[str]:
+    """The modules of the project that are imported with this one, and the packages around them."""
+    needed = set()
+    for imported in names_in(at_import(tree_of(name))):
+        parts = imported.split(".")
+        needed |= {".".join(parts[:length]) for length in range(1, len(parts) + 1)}
+    return {other for other in needed if other in SOURCES and not within(name, (other,))}
+
+
+def at_import(node: ast.AST) -> Iterator[ast.AST]:
+    """The statements that run when a module is imported: not those of functions, nor those for a type checker."""
+    for child in ast.iter_child_nodes(node):
+        for_types = isinstance(child, ast.If) and ast.unparse(child.test).endswith("TYPE_CHECKING")
+        if not for_types and not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            yield child
+            yield from at_import(child)
+
+
+def test_the_names_of_a_runs_files_stand_in_one_place() -> None:
+    for name in SOURCES:
+        if name != "labkit.runs.files":
+            texts = [node.value for node in ast.walk(tree_of(name)) if isinstance(node, ast.Constant)]
+            names = {text.rpartition("/")[2] for text in texts if isinstance(text, str)}
+            assert names & FILE_NAMES == set(), name
 
 
 @pytest.mark.parametrize(
