@@ -12,14 +12,14 @@ from labkit.runs import files
 from small_runs import ROOT, run_command
 
 FOLDERS = ("runs", "modules", "labkit", "hydra_plugins")
+SHARED = ("labkit.config", "labkit.text", "labkit.values")
 MAY_IMPORT = {  # what else of the project a folder may import; the longest name that fits a file counts
     "runs": ("modules", "labkit"),
     "modules": ("labkit",),
     "modules.models": (),
     "labkit": (),
-    "labkit.runs": ("labkit.build", "labkit.config", "labkit.distributed", "labkit.secrets")
-    + ("labkit.text", "labkit.values"),
-    "labkit.reporting": ("labkit.runs", "labkit.config", "labkit.text", "labkit.values"),
+    "labkit.runs": (*SHARED, "labkit.build", "labkit.distributed", "labkit.secrets"),
+    "labkit.reporting": (*SHARED, "labkit.runs"),
     "labkit.launching": ("labkit", "hydra_plugins"),
     "hydra_plugins": ("labkit",),
 }
