@@ -11,10 +11,9 @@ from typing import Any
 
 import pytest
 from hydra.errors import HydraException
-from hydra.types import HydraContext
-from hydra.utils import instantiate
 from labkit.launching.errors import sentence
 from labkit.launching.snapshot import freeze
+from labkit.launching.sweeper import make_launcher
 from labkit.runs import provenance
 from labkit.runs.slurm_queue import jobs_in_queue, last_words, planned_jobs
 from labkit.runs.study import read_study
@@ -54,11 +53,7 @@ def submit(runs_dir: Path, *words: str) -> "subprocess.CompletedProcess[str]":
 
 def launcher(*overrides: str) -> Any:
     """What submits a sweep, made from config/launcher/ and these."""
-    config = compose("+launcher=slurmgpu", *overrides)
-    made = instantiate(config.hydra.launcher)
-    context = HydraContext(config_loader=None, callbacks=None)  # pyright: ignore[reportArgumentType]  (neither is asked)
-    made.setup(hydra_context=context, task_function=print, config=config)
-    return made
+    return make_launcher(compose("+launcher=slurmgpu", *overrides).hydra.launcher)
 
 
 def test_frozen_code_is_a_copy_that_sweeps_share(runs_dir: Path) -> None:

@@ -36,10 +36,10 @@ def _main(config_name: str, load: Callable[[], tuple[type[Any], Callable[[Any], 
         refuse_secrets({key.lstrip("+"): value for key, _, value in (word.partition("=") for word in sys.argv[1:])})
         import hydra
 
-        from labkit.launching.task import Task
+        from labkit.launching.task import VERSION_BASE, Task
 
         os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then leaves every error to us
-        run = hydra.main(version_base="1.3", config_path=str(ROOT / "config"), config_name=config_name)
+        run = hydra.main(version_base=VERSION_BASE, config_path=str(ROOT / "config"), config_name=config_name)
         run(Task(*load()))()
     except Exception as error:
         exit_with(error)

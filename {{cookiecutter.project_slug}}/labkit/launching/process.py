@@ -105,7 +105,7 @@ def _without_a_word(status: int) -> tuple[str, str]:
     return "killed", f"was killed ({signal.Signals(-status).name}){advice}"
 
 
-def _run(answer: Connection, gpu: str | None, config: DictConfig, task: Any, context: Any, singletons: Any) -> None:
+def _run(answer: Connection, gpu: str | None, config: DictConfig, task: Any, context: Any) -> None:
     """What the process does. Of an exception only a sentence travels: not every one can be pickled."""
     threading.Thread(target=_end_with_the_launcher, daemon=True).start()
     if os.name == "posix":
@@ -116,24 +116,25 @@ def _run(answer: Connection, gpu: str | None, config: DictConfig, task: Any, con
     multiprocessing.set_start_method(None, force=True)  # loader workers are to be children of this process
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
-    answer.send(outcome_of(run_member(config, task, context, singletons)))
+    answer.send(outcome_of(run_member(config, task, context)))
 
 
-def run_member(config: DictConfig, task: Any, context: Any, singletons: Any) -> BaseException | None:
+def run_member(config: DictConfig, task: Any, context: Any) -> BaseException | None:
     """Runs the task on one member's configuration as Hydra would; what it failed with, if it did."""
-    from hydra.core.singleton import Singleton
+    from hydra import version
     from hydra.core.utils import JobStatus, run_job, setup_globals
-    from omegaconf.basecontainer import BaseContainer
 
+    from labkit.launching.task import VERSION_BASE
+
+    version.setbase(VERSION_BASE)  # as hydra.main did in the process of the launcher
     setup_globals()
-    Singleton.set_state({"instances": singletons, "omegaconf_resolvers": BaseContainer._resolvers})
     ended = run_job(task, config, "hydra.sweep.dir", "hydra.sweep.subdir", hydra_context=context)
     return ended._return_value if ended.status == JobStatus.FAILED else None
 
 
 def outcome_of(error: BaseException | None) -> tuple[str, str | None]:
     """finished, held, interrupted or failed; and why, in a sentence."""
-    from labkit.launching.main import sentence
+    from labkit.launching.errors import sentence
     from labkit.runs.folder import Held
     from labkit.secrets import redact
 

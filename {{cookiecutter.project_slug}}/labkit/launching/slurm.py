@@ -1,54 +1,46 @@
 """Submits the members of a sweep to Slurm as one array of jobs: sbatch.py is how, slurm_job.py is what these run.
 
-hydra-submitit-launcher pickles what jobs run and starts it there. What it lacks is here: members and cluster are
-checked first, the code is frozen, the terminal is free at once, and a job that is out of time is queued again.
+submitit writes the job's script, pickles what the job runs and starts it there. What it lacks is here: members and
+cluster are checked first, the code is frozen, the terminal is free at once, and a job that is out of time is queued
+again.
 """
 
 import os
-import pickle
 import shlex
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from hydra.core.singleton import Singleton
-from hydra.types import RunMode
-from hydra_plugins.hydra_submitit_launcher.submitit_launcher import SlurmLauncher
+from hydra.types import HydraContext, RunMode
 
-from hydra_plugins.members import slurm_job  # not its classes: Hydra replaces them, and a pickle would hold their code
-from labkit.launching.launcher import Progress
+from labkit.launching.local import Progress
+from labkit.launching.member import Member
 from labkit.launching.sbatch import OURS, Sbatch, SlurmSettings, checked
+from labkit.launching.slurm_job import MemberJob, ReportJob
 from labkit.launching.snapshot import freeze
+from labkit.launching.task import Task
 from labkit.runs.files import read_json
 from labkit.runs.identity import data_version
 from labkit.runs.interruption import Interruption
 from labkit.runs.slurm_queue import jobs_in_queue, last_words
 
-if TYPE_CHECKING:
-    from labkit.launching.sweeper import Member
-
 POLL_S = 2.0
 UNSAID = (*OURS, "setup", "name", "stderr_to_stdout", "array_parallelism", "signal_delay_s")
 
 
-class SlurmMemberLauncher(SlurmLauncher):
-    """The keys of `SlurmSettings`, and those of submitit."""
+class SlurmLauncher:
+    """Its parameters are the keys of `SlurmSettings`, and those of submitit. ValueError: see sbatch.py."""
 
-    def __init__(self, **given: Any) -> None:
-        super().__init__(**given)
-        self.params.setdefault("gpus_per_node", None)
-        self.dry_run = self.params["dry_run"]
-
-    def setup(self, **given: Any) -> None:
-        """ValueError: see sbatch.py."""
-        super().setup(**given)
+    def __init__(self, **params: Any) -> None:
+        self.params = params
         own = {field.name for field in fields(SlurmSettings)}
-        self.settings = checked({key: value for key, value in self.params.items() if key in own})
+        self.settings = checked({key: value for key, value in params.items() if key in own})
+        self.dry_run = self.settings.dry_run
 
-    def check_members(self, members: Sequence["Member"]) -> None:
+    def check(self, members: Sequence[Member]) -> None:
         """Notes which are in the queue already. ValueError, before anything is written, where data is missing or where
         the cluster would refuse such jobs. With `dry_run` says what they would take."""
         in_queue = jobs_in_queue()
@@ -61,7 +53,7 @@ class SlurmMemberLauncher(SlurmLauncher):
         if queued := sum(member.status == "submitted" for member in members):
             print(f"{queued} of them are in Slurm's queue already", flush=True)
         groups = self._groups(members)
-        for settings in {m.settings.data.get("folder"): m.settings for g in groups for m in g if m.settings}.values():
+        for settings in {m.settings.data.get("folder"): m.settings for group in groups for m in group}.values():
             if settings.data.get("folder") and not data_version(settings):
                 folder = Path(settings.system.datasets_dir, settings.data["folder"])
                 raise ValueError(f"{folder}: is not prepared, and jobs may have no network; run python runs/prepare.py")
@@ -70,63 +62,65 @@ class SlurmMemberLauncher(SlurmLauncher):
         if groups and self.dry_run:
             self._say_what_it_takes(groups)
 
-    def launch_members(self, members: Sequence["Member"], interruption: Interruption) -> None:
+    def launch(
+        self, members: Sequence[Member], task: Task[Any], context: HydraContext, interruption: Interruption
+    ) -> None:
         """Submits those that are not in the queue; with `wait`, notes in each how it ended."""
         if groups := self._groups(members):
-            self._submit(groups)
+            self._submit(groups, task, context)
         in_slurm = [member for member in members if member.status == "submitted"]
         if in_slurm and self.settings.report:
-            self._submit_report(in_slurm)
+            self._submit_report(in_slurm, context)
         if self.settings.wait:
             self._wait(in_slurm, interruption)
 
-    def _sbatch(self, members: Sequence["Member"]) -> Sbatch:
-        assert members[0].settings
+    def _sbatch(self, members: Sequence[Member]) -> Sbatch:
         return Sbatch(self.settings, self.params, members[0].settings.system)
 
-    def _groups(self, members: Sequence["Member"]) -> list[list["Member"]]:
+    def _groups(self, members: Sequence[Member]) -> list[list[Member]]:
         """Those that share a job."""
         waiting = [member for member in members if member.status == "waiting"]
         return [waiting[n : n + self.settings.runs_per_job] for n in range(0, len(waiting), self.settings.runs_per_job)]
 
-    def _submit(self, groups: list[list["Member"]]) -> None:
-        assert self.hydra_context is not None
-        settings = [member.settings for group in groups for member in group if member.settings]
+    def _submit(self, groups: list[list[Member]], task: Task[Any], context: HydraContext) -> None:
         sbatch = self._sbatch(groups[0])
-        context = pickle.dumps((self.task_function, self.hydra_context, Singleton.get_state()["instances"]))
-        bare = [[replace(member, settings=None, folder=None) for member in group] for group in groups]
+        settings = self.settings
         jobs = [
-            slurm_job.MemberJob(group, context, self.settings.gpus, self.settings.scratch, self.settings.max_requeues)
-            for group in bare
+            MemberJob(
+                [(member.name, member.config) for member in group],
+                task,
+                context,
+                settings.gpus,
+                settings.scratch,
+                settings.max_requeues,
+            )
+            for group in groups
         ]
-        submitted = sbatch.submit(jobs, freeze(Path(settings[0].system.runs_dir)))
+        submitted = sbatch.submit(jobs, freeze(Path(groups[0][0].settings.system.runs_dir)))
         array = submitted[0].partition("_")[0]
         for group, job in zip(groups, submitted, strict=True):
             for member in group:
                 member.job, member.status, member.reason = job, "submitted", f"job {job}"
-        studies = sorted({one.study for one in settings})
         print(f"submitted: job {array}, {self._array(len(groups))}")
-        for study in studies:
+        for study in sorted({member.settings.study for group in groups for member in group}):
             print(f"  watch:   python runs/status.py study={shlex.quote(study)} watch=true")
         print(f"  logs:    {os.path.relpath(sbatch.folder)}/{array}_*_log.out, and train.log in each run's folder")
         print(f"  cancel:  scancel {array}", flush=True)
 
-    def _submit_report(self, members: list["Member"]) -> None:
+    def _submit_report(self, members: list[Member], context: HydraContext) -> None:
         """A job that begins when theirs have ended, however they did."""
-        assert self.hydra_context is not None
-        settings = [member.settings for member in members if member.settings]
-        runs_dir = settings[0].system.runs_dir
+        runs_dir = members[0].settings.system.runs_dir
         values = []
-        for study in sorted({one.study for one in settings}):
-            config = self.hydra_context.config_loader.load_configuration("report", [f"study={study}"], RunMode.RUN)
+        for study in sorted({member.settings.study for member in members}):
+            config = context.config_loader.load_configuration("report", [f"study={study}"], RunMode.RUN)
             values.append({str(key): config[key] for key in config if key not in ("hydra", "system")})
             values[-1]["runs_dir"] = runs_dir  # which the sweep may have been told
         smaller = {"cpus_per_task": 1, "nodes": 1, "tasks_per_node": 1, "gpus_per_node": None, "name": "report"}
         smaller["dependency"] = f"afterany:{':'.join(_arrays(members))}"
-        (job,) = self._sbatch(members).submit([slurm_job.ReportJob(values)], freeze(Path(runs_dir)), **smaller)
+        (job,) = self._sbatch(members).submit([ReportJob(values)], freeze(Path(runs_dir)), **smaller)
         print(f"  report:  job {job}, after them", flush=True)
 
-    def _say_what_it_takes(self, groups: list[list["Member"]]) -> None:
+    def _say_what_it_takes(self, groups: list[list[Member]]) -> None:
         print(f"would submit: {self._array(len(groups))}")
         shown = {key: value for key, value in self.params.items() if value not in (None, [], {}) and key not in UNSAID}
         print("  each job: " + ", ".join(f"{key}={value}" for key, value in shown.items()))
@@ -141,14 +135,16 @@ class SlurmMemberLauncher(SlurmLauncher):
         hours_of = f"{hours * gpus:.2g} GPU-hours" if gpus else f"{hours * cores:.2g} CPU-hours"
         print(f"  expected: about {hours_of}, from {len(set().union(*took))} runs that have finished")
 
-    def _wait(self, members: list["Member"], interruption: Interruption) -> None:
+    def _wait(self, members: list[Member], interruption: Interruption) -> None:
         """Until their jobs have left the queue."""
-        progress, waiting, gone = Progress(len(members), bar=True), list(members), Counter()
+        progress = Progress(len(members), bar=True)
+        waiting = list(members)
+        times_missed: Counter[str] = Counter()
         try:
             while waiting and not interruption.received:
                 if (in_queue := jobs_in_queue()) is not None:
-                    gone.update(member.name for member in waiting if member.job not in in_queue)
-                for member in [member for member in waiting if _has_ended(member, gone[member.name])]:
+                    times_missed.update(member.name for member in waiting if member.job not in in_queue)
+                for member in [member for member in waiting if _has_ended(member, times_missed[member.name])]:
                     waiting.remove(member)
                     line = f"{member.name}: {member.status}" + (f": {member.reason}" if member.reason else "")
                     progress.count(line, failed=member.status != "finished")
@@ -160,18 +156,17 @@ class SlurmMemberLauncher(SlurmLauncher):
 
     def _array(self, jobs: int) -> str:
         runs = f" of up to {self.settings.runs_per_job} runs" if self.settings.runs_per_job > 1 else ""
-        return (
-            f"an array of {jobs} jobs{runs}, at most {self.settings.n_jobs} at a time" if jobs > 1 else f"one job{runs}"
-        )
+        if jobs == 1:
+            return f"one job{runs}"
+        return f"an array of {jobs} jobs{runs}, at most {self.settings.n_jobs} at a time"
 
 
-def _arrays(members: list["Member"]) -> list[str]:
+def _arrays(members: list[Member]) -> list[str]:
     return sorted({str(member.job).partition("_")[0] for member in members})
 
 
-def _has_ended(member: "Member", times_missed: int) -> bool:
+def _has_ended(member: Member, times_missed: int) -> bool:
     """Notes how, if it has. Its files may come later than Slurm's answer, over a network."""
-    assert member.folder
     state = member.folder.read_state()
     if member.folder.read_result():
         member.status, member.reason = "finished", None
@@ -182,9 +177,8 @@ def _has_ended(member: "Member", times_missed: int) -> bool:
     return member.status != "submitted"
 
 
-def _past_runs(member: "Member") -> dict[Path, float]:
+def _past_runs(member: Member) -> dict[Path, float]:
     """The seconds that each finished run of the same model and data in its study took."""
-    assert member.folder
     kind = member.folder.path.name.rpartition("-s")[0]
     results = {path: read_json(path) for path in member.folder.path.parent.glob(f"{kind}-s*/run.json")}
     return {path: result["cost"]["wall_s"] for path, result in results.items() if result}

@@ -1,24 +1,24 @@
 """What a job of Slurm runs: the members that it was given, until they have finished or its time is over."""
 
 import os
-import pickle
 import shutil
 import signal
 import sys
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from filelock import FileLock
-from hydra.core.plugins import Plugins
-from hydra.core.singleton import Singleton
+from hydra.types import HydraContext
+from omegaconf import DictConfig
 
-from labkit.config import TrainConfig, typed
-from labkit.launching.launcher import THREADS, MemberLauncher
-from labkit.launching.main import sentence
+from labkit.config import RunConfig, typed
+from labkit.launching.errors import sentence
+from labkit.launching.local import THREADS, LocalLauncher
+from labkit.launching.member import Member, checked_member
 from labkit.launching.process import outcome_of, run_member
-from labkit.launching.sweeper import Member
+from labkit.launching.task import Task
 from labkit.runs.files import write_json
 from labkit.runs.identity import data_version
 from labkit.runs.interruption import Interruption
@@ -29,8 +29,9 @@ from labkit.secrets import redact
 class MemberJob:
     """Called in each task of the job. Ends with status 1 unless every member has finished."""
 
-    members: list[Member]  # without what `Member.check` fills in
-    context: bytes  # the pickled task, Hydra's context and its singletons
+    members: list[tuple[str, DictConfig]]  # the name and the configuration of each
+    task: Task[Any]
+    context: HydraContext
     gpus: int  # asked for, on each node
     scratch: str | None
     max_requeues: int
@@ -39,20 +40,22 @@ class MemberJob:
         os.chdir(os.environ["SUBMITTED_FROM"])
         with Interruption() as interruption:
             try:
-                self._prepare()
-                self._run(interruption)
+                self._set_up()
+                members = [self._member(name, config) for name, config in self.members]
+                self._run(members, interruption)
             except Exception as error:
                 _fail(error)
-            if all(member.status == "finished" for member in self.members):
+            unfinished = [member for member in members if member.status != "finished"]
+            if not unfinished:
                 return
             if interruption.received == signal.SIGUSR2:
-                self._ask_to_be_requeued()
+                self._ask_to_be_requeued(unfinished)
             while interruption.received == signal.SIGTERM:  # who leaves before Slurm ends it is not queued again
                 signal.pause()
-        unfinished = [m for m in self.members if m.status != "finished"]
         sys.exit("\n".join(f"{m.status}: {m.name}: {m.reason}" for m in unfinished))
 
-    def _prepare(self) -> None:
+    def _set_up(self) -> None:
+        """The environment of the runs. ValueError where GPUs are missing."""
         cores = int(os.environ.get("SLURM_CPUS_PER_TASK", "1"))
         for name in THREADS:  # for system.threads=null, and for libraries that it does not rule
             os.environ[name] = str(max(cores // len(self.members), 1))
@@ -67,32 +70,26 @@ class MemberJob:
                 f"hydra.launcher.gpus_per_node: {self.gpus} were asked for and {got} are there on "
                 f"{os.environ.get('SLURMD_NODENAME')} (CUDA_VISIBLE_DEVICES={visible}); tell the cluster's support"
             )
-        for member in self.members:
-            assert member.config is not None
-            if self.gpus and member.config.system.device == "auto":
-                member.config.system.device = "cuda"  # it would train on the CPU if torch found no GPU
-            member.check()
-            if self.scratch:
-                assert member.settings
-                member.config.system.datasets_dir = _staged(self.scratch, member.settings)
 
-    def _run(self, interruption: Interruption) -> None:
-        Plugins.instance()  # replaces the classes of plugins: what is unpickled before could not be pickled again
-        task, context, singletons = pickle.loads(self.context)
-        if len(self.members) == 1:
-            member = self.members[0]
-            assert member.config is not None
-            error = run_member(member.config, task, context, singletons)
-            member.status, member.reason = outcome_of(error)
-            if error and not interruption.received:
-                _fail(error)
+    def _member(self, name: str, config: DictConfig) -> Member:
+        if self.gpus and config.system.device == "auto":
+            config.system.device = "cuda"  # it would train on the CPU if torch found no GPU
+        member = checked_member(name, config, self.task)
+        if self.scratch:
+            config.system.datasets_dir = _staged(self.scratch, member.settings)
+        return member
+
+    def _run(self, members: list[Member], interruption: Interruption) -> None:
+        """Notes in each member how it ended."""
+        if len(members) > 1:
+            LocalLauncher(n_jobs=len(members)).launch(members, self.task, self.context, interruption)
             return
-        Singleton._instances |= singletons  # `set_state` would drop the plugins, and replace their classes again
-        launcher = MemberLauncher(n_jobs=len(self.members))
-        launcher.setup(hydra_context=context, task_function=task, config=self.members[0].config)
-        launcher.launch_members(self.members, interruption)
+        error = run_member(members[0].config, self.task, self.context)
+        members[0].status, members[0].reason = outcome_of(error)
+        if error and not interruption.received:
+            _fail(error)
 
-    def _ask_to_be_requeued(self) -> None:
+    def _ask_to_be_requeued(self, unfinished: list[Member]) -> None:
         """By a file that the job's script looks for when all tasks have ended."""
         if os.environ.get("SLURM_PROCID", "0") != "0":
             return
@@ -102,11 +99,9 @@ class MemberJob:
             Path(os.environ["SUBMITIT_FOLDER"], f"{os.environ['SLURM_JOB_ID']}.requeue").touch()
             return
         reason = f"its job was queued again {requeues} times, which hydra.launcher.max_requeues allows"
-        for member in self.members:
-            if member.status != "finished" and member.folder:
-                member.reason = f"{reason}; the same command goes on"
-                state = member.folder.read_state() | {"status": "failed", "reason": member.reason}
-                write_json(member.folder.path / "state.json", state)
+        for member in unfinished:
+            member.reason = f"{reason}; the same command goes on"
+            write_json(member.folder.state, member.folder.read_state() | {"status": "failed", "reason": member.reason})
 
 
 @dataclass
@@ -126,7 +121,7 @@ class ReportJob:
             _fail(error)
 
 
-def _staged(scratch: str, settings: TrainConfig) -> str:
+def _staged(scratch: str, settings: RunConfig) -> str:
     """A copy of the datasets folder's prepared data on this node, made by the first that needs it."""
     root, name = os.path.expandvars(scratch), settings.data.get("folder")
     if "$" in root or not Path(root).is_dir():
@@ -143,7 +138,7 @@ def _staged(scratch: str, settings: TrainConfig) -> str:
     return str(staged)
 
 
-def _fail(error: BaseException) -> None:
+def _fail(error: BaseException) -> NoReturn:
     """Ends the job as failed for Slurm, with all that there is to say in its log."""
     said = sentence(error)
     sys.exit(redact(f"error: {said}" if said else "".join(traceback.format_exception(error))))

@@ -15,6 +15,7 @@ from labkit.secrets import refuse_secrets
 from labkit.values import flatten
 
 T = TypeVar("T")
+VERSION_BASE = "1.3"  # whose behaviour Hydra keeps
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 
 

@@ -5,50 +5,54 @@ import contextlib
 import os
 import sys
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from hydra.core.singleton import Singleton
-from hydra_plugins.hydra_joblib_launcher.joblib_launcher import JoblibLauncher
+from hydra.types import HydraContext
 
+from labkit.launching.member import Member
 from labkit.launching.process import MemberProcess, start_method
+from labkit.launching.task import Task
 from labkit.runs.interruption import Interruption
-
-if TYPE_CHECKING:
-    from labkit.launching.sweeper import Member
+from labkit.runs.progress import live_bar
+from labkit.text import duration
 
 STARTS = 3  # of a member whose process is killed
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
-class MemberLauncher(JoblibLauncher):
-    """hydra-joblib-launcher for members that are composed already, and whose failure is an answer.
+class LocalLauncher:
+    """Runs members on this machine, `n_jobs` at a time; -1: one per core, or one per GPU where there are several.
 
-    joblib says how many run at a time. They are not workers of its own: one of those that is killed ends them all.
+    joblib says how many that may be. They are not workers of its own: one of those that is killed ends them all.
     """
 
-    dry_run = False  # what slurm.py offers, and checks before anything is written
+    dry_run = False  # Slurm's launcher has it
 
-    def check_members(self, members: Sequence["Member"]) -> None:
-        """Here each member checks for itself what it needs."""
-
-    def setup(self, **given: Any) -> None:
-        super().setup(**given)
-        n_jobs = self.joblib["n_jobs"]
-        if not isinstance(n_jobs, int) or n_jobs == 0:
+    def __init__(self, n_jobs: Any) -> None:
+        if type(n_jobs) is not int or n_jobs == 0:
             raise ValueError(f"hydra.launcher.n_jobs: must be a number of processes, or -1, not {n_jobs}")
+        self.n_jobs = n_jobs
 
-    def launch_members(self, members: Sequence["Member"], interruption: Interruption) -> None:
+    def check(self, members: Sequence[Member]) -> None:
+        """Each member checks for itself what it needs here."""
+
+    def launch(
+        self, members: Sequence[Member], task: Task[Any], context: HydraContext, interruption: Interruption
+    ) -> None:
         """Notes in each member how it ended. After a signal none is started, and those that run are asked to save and
         end. What another process is running is left to the last, and run here only if that one does not finish it."""
         if not members:
             return
-        sweep = _Sweep(self, members)
+        sweep = _Sweep(self.n_jobs, members, task, context)
         try:
             while sweep.running or (sweep.waiting and not interruption.received):
-                sweep.ask_to_end() if interruption.received else sweep.fill()
+                if interruption.received:
+                    sweep.ask_to_end()
+                else:
+                    sweep.fill()
                 sweep.settle(may_go_on=not interruption.received)
                 MemberProcess.wait(list(sweep.running), timeout_s=0.1)
         finally:
@@ -58,15 +62,16 @@ class MemberLauncher(JoblibLauncher):
 class _Sweep:
     """The members that wait and those that run, each of these in its process."""
 
-    def __init__(self, launcher: MemberLauncher, members: Sequence["Member"]) -> None:
+    def __init__(self, n_jobs: int, members: Sequence[Member], task: Task[Any], context: HydraContext) -> None:
         self.waiting = deque(members)
         self.running: dict[MemberProcess, Member] = {}
         self._gpus = _gpus()
-        on_cpu = all(m.settings and m.settings.system.device == "cpu" for m in members)
-        self._workers = _workers(launcher.joblib["n_jobs"], [] if on_cpu else self._gpus, len(members))
-        self._given = (launcher.task_function, launcher.hydra_context, Singleton.get_state()["instances"])
-        self._context = start_method()
+        on_cpu = all(m.settings.system.device == "cpu" for m in members)
+        self._workers = _workers(n_jobs, [] if on_cpu else self._gpus, len(members))
+        self._given = (task, context)
+        self._start_method = start_method()
         self._progress = Progress(len(members), bar=self._workers > 1)
+        self._starts: Counter[str] = Counter()
         self._look_again = 0.0
         self._asked = False
 
@@ -86,13 +91,13 @@ class _Sweep:
         for process in [process for process in self.running if process.has_ended()]:
             member = self.running.pop(process)
             status, reason = process.outcome()
-            member.starts += status != "held"
-            if status == "held" or (status == "killed" and member.starts < STARTS and may_go_on):
+            self._starts[member.name] += status != "held"
+            if status == "held" or (status == "killed" and self._starts[member.name] < STARTS and may_go_on):
                 self.waiting.append(member)
                 if status == "killed":
                     self._progress.say(f"{member.name}: {reason}; starts again after the others")
                 continue
-            if status == "failed" and member.folder and member.folder.read_state().get("status") == "diverged":
+            if status == "failed" and member.folder.read_state().get("status") == "diverged":
                 status = "diverged"
             self._conclude(member, status, reason, time.monotonic() - process.started)
 
@@ -109,11 +114,10 @@ class _Sweep:
             process.kill()
         self._progress.close()
 
-    def _next(self) -> "Member | None":
+    def _next(self) -> Member | None:
         """The first that no other process runs; those that one does go to the end."""
         for _ in range(len(self.waiting)):
             member = self.waiting.popleft()
-            assert member.folder
             with contextlib.suppress(OSError):  # the member itself will say it
                 if member.folder.is_held():
                     self.waiting.append(member)
@@ -121,20 +125,16 @@ class _Sweep:
             return member
         return None
 
-    def _start(self, member: "Member") -> None:
-        assert member.folder
-        assert member.settings
+    def _start(self, member: Member) -> None:
         if member.folder.read_result():
             self._conclude(member, "finished", "finished by another process")
             return
         taken = [process.gpu for process in self.running]
         gpu = min(self._gpus, key=taken.count) if self._gpus else None  # the least shared
         name = "MainProcess" if self._workers == 1 else "member"  # tasks.py: who may write to the terminal
-        self.running[MemberProcess(self._context, name, gpu, member.config, *self._given)] = member
+        self.running[MemberProcess(self._start_method, name, gpu, member.config, *self._given)] = member
 
-    def _conclude(self, member: "Member", status: str, reason: str | None, seconds: float = 0) -> None:
-        from labkit.text import duration
-
+    def _conclude(self, member: Member, status: str, reason: str | None, seconds: float = 0) -> None:
         member.status, member.reason = status, reason
         how = f"{status}: {reason}" if status in ("failed", "diverged") else reason
         how = how or f"finished in {duration(seconds)}"
@@ -145,14 +145,10 @@ class Progress:
     """A line for each member that has ended, and a bar where there is a terminal that no member writes to."""
 
     def __init__(self, total: int, bar: bool) -> None:
-        from labkit.runs.progress import live_bar
-
         self._started, self._ended, self._failed, self._total = time.monotonic(), 0, 0, total
         self._bar = live_bar("sweep", total) if bar and sys.stdout.isatty() else None
 
     def count(self, line: str, failed: bool) -> None:
-        from labkit.text import duration
-
         self._ended, self._failed = self._ended + 1, self._failed + failed
         left = (time.monotonic() - self._started) / self._ended * (self._total - self._ended)
         self.say(f"[{self._ended}/{self._total}, {self._failed} failed, {duration(left)} left] {line}")
