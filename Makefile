@@ -1,4 +1,5 @@
-# make demo: a project from this template, with a real sweep and its report.   make test: everything that can be tested here.   make chaos
+# make demo: a project from this template, with a real sweep and its report.
+# make test: everything that can be tested here.
 PYTHON ?= python3
 P := {{cookiecutter.project_slug}}
 DEMO := build/digits-study
@@ -20,7 +21,7 @@ test: install
 	.venv/bin/python -m pytest --numprocesses auto --ignore tests/project --ignore-glob "tests/test_slurm_*" tests
 	.venv/bin/python -m pytest tests/test_slurm_*.py
 
-# A sweep of 30 runs under kills, full disks, damaged files and second launches ends with the bits of an undisturbed one.
+# make chaos: a sweep of 30 runs under kills, full disks and damaged files must equal an undisturbed one, bit for bit.
 chaos: install
 	.venv/bin/python tests/chaos.py
 
