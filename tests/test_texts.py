@@ -14,7 +14,7 @@ NOT_IN_GIT = {"config/local/default.yaml", "config/local/slurm.yaml", "config/lo
 TEXTS = [
     path
     for folder in (TEMPLATE, STUDY)
-    for pattern in ("*.md", "docs/*.md", "data/*.md", "labkit/*.md")
+    for pattern in ("*.md", "docs/*.md", "data/*.md", "labkit/*.md", "benchmarks/*.md")
     for path in sorted(folder.glob(pattern))
     if path.name != "CHANGELOG.md"  # it names what was there once
 ]
@@ -51,3 +51,12 @@ def test_every_file_that_a_text_names_is_there(text: Path) -> None:
 @pytest.mark.parametrize("text", TEXTS, ids=lambda path: path.relative_to(TEMPLATE).as_posix())
 def test_lines_fit_a_screen(text: Path) -> None:
     assert [line for line in text.read_text(encoding="utf-8").splitlines() if len(line) > 160] == []
+
+
+@pytest.mark.parametrize("readme", [TEMPLATE / "README.md", STUDY / "README.md"], ids=["template", "project"])
+def test_what_a_student_reads_is_as_long_as_the_readme_says(readme: Path) -> None:
+    said = re.search(r"about ([\d,]+) lines", readme.read_text(encoding="utf-8"))
+    assert said
+    files = (STUDY / "modules").rglob("*.py")
+    lines = sum(len(path.read_text(encoding="utf-8").splitlines()) for path in files)
+    assert abs(int(said[1].replace(",", "")) - lines) <= 100
