@@ -25,8 +25,8 @@ _ABSENT = [path for path in (CHROMIUM, DRIVER) if not shutil.which(path)]
 Open = Callable[[str], "Chrome"]
 Keys = webdriver.Keys
 
-HOSTILE = "</script><img src=x onerror=\"document.title='hacked'\">'\n&amp; <!-- é 中 {x}"
-HOSTILE_STUDY = "<img src=x onerror=\"document.title='hacked'\"> 'é' &amp;"
+HOSTILE = "</script><img src=x onerror=\"document.title='hacked'\">'\n&amp; <!-- é 中 {x} {{ 7*7 }}{% raw %}{#"
+HOSTILE_STUDY = "<img src=x onerror=\"document.title='hacked'\"> 'é' &amp; {{ 7*7 }}{#"
 HOSTILE_METRIC = "validation/<img src=x onerror=document.title=1>"
 MAKE_PAGES = """
 import json, sys

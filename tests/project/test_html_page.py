@@ -22,7 +22,7 @@ from labkit.reporting.tables.formats import Table
 from labkit.runs.study import read_study
 from run_folders import EPOCHS, STEPS_PER_EPOCH, add_plan, add_run, add_unfinished
 
-HOSTILE = "</script><img src=x onerror=alert(1)>\"'&amp;\n\u2028<!--data--> é 中 {x}\\"
+HOSTILE = "</script><img src=x onerror=alert(1)>\"'&amp;\n\u2028<!--data--> é 中 {x}\\{{ 7*7 }}{% raw %}{#"
 STUDY_FILE = {
     "question": "Does depth <help>?",
     "hypothesis": "Five hidden layers are better than two.",
@@ -185,7 +185,7 @@ def test_the_answer_comes_with_the_numbers_behind_it(study: Path) -> None:
     for part in ("Five hidden layers", "H1: a(net5) > a(net2)", "Answer", "net5 against net2", "Holm-adjusted p"):
         assert part in text
     assert re.search(r"Answer\s*supported", text)
-    assert "no answer here" in Elements(page_of(study, STUDY_FILE, "validation/loss")).text
+    assert "No answer here" in Elements(page_of(study, STUDY_FILE, "validation/loss")).text
 
 
 def test_a_study_without_results_and_without_a_file_has_a_page(study: Path) -> None:

@@ -16,6 +16,9 @@ from labkit.runs.liveness import sign_of_death
 from labkit.runs.slurm_queue import jobs_in_queue, last_words, planned_jobs
 from labkit.text import alternatives, one_line
 
+# What may have become of a run, in the order in which numbers.tex counts them.
+STATUSES = ("finished", "diverged", "running", "interrupted", "dead", "failed", "missing", "queued", "refused")
+STATUSES += ("duplicate", "unreadable")
 
 @dataclass
 class Run:

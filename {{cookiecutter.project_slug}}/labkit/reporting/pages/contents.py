@@ -1,7 +1,11 @@
-"""What a report consists of, whatever page shows it."""
+"""What a report says, once for every page that shows it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
+from labkit.reporting.answer import Verdict
+from labkit.reporting.captions import selection_rule
 from labkit.reporting.findings import Findings
 from labkit.reporting.study_file import StudyFile
 from labkit.reporting.tables.formats import Table
@@ -10,7 +14,7 @@ from labkit.runs.study import Study
 
 @dataclass
 class Contents:
-    """All of it but the files themselves."""
+    """All that a report is made of."""
 
     study: Study
     file: StudyFile | None  # what was asked
@@ -19,3 +23,67 @@ class Contents:
     captions: dict[str, str]  # of the figures, by file name
     not_drawn: list[str]  # why a figure is missing
     warnings: list[str]
+
+
+def words(contents: Contents) -> dict[str, Any]:
+    """What a page says beside its tables, as the runs wrote it: each page cleans and escapes what it shows."""
+    results = contents.findings.results if contents.findings else None
+    return {
+        "study": contents.study.name,
+        "counts": contents.study.counts(),
+        "asked": _asked(contents.file),
+        "answer": _answer(contents),
+        "metric": results.metric if results else None,
+        "better": {"max": "higher", "min": "lower"}[results.direction] if results else None,
+        "rule": selection_rule(results) if results else None,
+        "varying": results.varying if results else [],
+        "constant": list(results.constant.items()) if results else [],
+        "warnings": contents.warnings,
+        "captions": contents.captions,
+        "not_drawn": contents.not_drawn,
+    }
+
+
+def each_text(content: Any, change: Callable[[str], str]) -> Any:
+    """The content with every text in it changed, but for the keys of dictionaries."""
+    if isinstance(content, dict):
+        return {key: each_text(value, change) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [each_text(value, change) for value in content]
+    return change(content) if isinstance(content, str) else content
+
+
+def _asked(file: StudyFile | None) -> dict[str, list[str]]:
+    """What the study's file says, in lines."""
+    if file is None:
+        return {}
+    texts = {"Question": file.question, "Hypothesis": file.hypothesis, "Formal problem": file.formal_problem}
+    return {name: text.strip().splitlines() for name, text in texts.items()}
+
+
+def _answer(contents: Contents) -> dict[str, Any]:
+    """Without an answer the word is empty, and the sentence says why."""
+    answer = contents.findings.answer if contents.findings else None
+    if answer:
+        verdicts = [_verdict(verdict) for verdict in answer.verdicts]
+        return {"word": answer.word, "sentence": answer.sentence, "verdicts": verdicts}
+    return {"word": "", "sentence": _why_no_answer(contents), "verdicts": []}
+
+
+def _why_no_answer(contents: Contents) -> str:
+    if contents.file is None:
+        return (
+            f"What was asked is not written down. A file studies/{contents.study.name}.yaml with the question, the "
+            "baseline and the planned comparisons would be answered here; studies/sweep_models.yaml is an example."
+        )
+    if contents.findings is None:
+        return "No answer yet: no run has results."
+    about = contents.findings.results.metric
+    return f"No answer here: the study asks about {contents.file.metric}, this report is about {about}."
+
+
+def _verdict(verdict: Verdict) -> dict[str, str]:
+    power = "How many seeds 80 % power would need cannot be told from these runs."
+    if verdict.seeds_needed:
+        power = f"80 % power for the smallest difference that matters needs {verdict.seeds_needed} seeds per setting."
+    return {"name": verdict.name, "word": verdict.word, "why": f"{verdict.why}. {power}"}
