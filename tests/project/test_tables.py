@@ -15,8 +15,8 @@ from labkit.reporting.tables import make_tables
 from labkit.reporting.tables.comparisons import comparison_rows
 from labkit.reporting.tables.formats import Table, to_csv, to_latex, to_markdown
 from labkit.runs.study import read_study
-from run_folders import add_run, add_unfinished, change_record, plan
 from report_studies import A, B, C
+from run_folders import add_run, add_unfinished, change_record, plan
 
 
 def add_seeds(study: Path, model: str, values: list[float], **changes: Any) -> list[Path]:

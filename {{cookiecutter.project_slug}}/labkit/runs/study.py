@@ -20,6 +20,7 @@ from labkit.text import alternatives, one_line
 STATUSES = ("finished", "diverged", "running", "interrupted", "dead", "failed", "missing", "queued", "refused")
 STATUSES += ("duplicate", "unreadable")
 
+
 @dataclass
 class Run:
     """One member of a study, whether or not it ran.

@@ -81,7 +81,9 @@ def _cell(value: object) -> str | float | None:
     """In full precision; None where there is nothing to know."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    return value if value is None or type(value) in (int, str) else as_text(value)
+    if value is None or isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
+        return value
+    return as_text(value)
 
 
 def _short(value: object) -> object:

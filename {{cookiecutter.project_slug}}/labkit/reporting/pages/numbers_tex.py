@@ -16,11 +16,9 @@ from labkit.reporting.statistics import CONFIDENCE
 from labkit.reporting.tables.formats import escape_latex
 from labkit.reporting.tables.provenance import mean_cost
 from labkit.reporting.tables.rounding import decimals_for, p_value, percent, rounded, three_digits
-from labkit.runs.study import Study
+from labkit.runs.study import STATUSES, Study
 from labkit.text import one_line
 
-STATUSES = ("finished", "diverged", "running", "interrupted", "dead", "failed", "missing", "queued", "refused")
-STATUSES += ("duplicate", "unreadable")
 COSTS = {
     "wall_s": "wall seconds",
     "cpu_s": "CPU seconds",
