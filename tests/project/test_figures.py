@@ -12,7 +12,6 @@ import matplotlib
 import numpy as np
 import pytest
 import yaml
-from labkit.reporting import figures
 from labkit.reporting.figures import draw_figures, find_function
 from labkit.reporting.figures.style import STYLE, Drawing
 from labkit.reporting.findings import Findings, find
@@ -42,6 +41,7 @@ PLAN: dict[str, Any] = {
     "seeds": [0, 1, 2],
 }
 FONT = "DejaVu Sans"
+OWN = "modules.figures"
 
 
 def find_all(study: Path, plan: dict[str, Any] | None = None) -> Findings:
@@ -54,7 +54,7 @@ def find_all(study: Path, plan: dict[str, Any] | None = None) -> Findings:
 
 def draw(name: str, study: Path, plan: dict[str, Any] | None = None) -> list[Drawing] | str:
     with matplotlib.rc_context(STYLE):
-        return find_function(name)(find_all(study, plan), WIDTH)
+        return find_function(name, OWN)(find_all(study, plan), WIDTH)
 
 
 def draw_all(study: Path, width_cm: float = WIDTH) -> Iterator[Drawing]:
@@ -62,7 +62,7 @@ def draw_all(study: Path, width_cm: float = WIDTH) -> Iterator[Drawing]:
     findings = find_all(study)
     with matplotlib.rc_context(STYLE):
         for name in NAMES:
-            result = find_function(name)(findings, width_cm)
+            result = find_function(name, OWN)(findings, width_cm)
             yield from [] if isinstance(result, str) else result
 
 
@@ -121,51 +121,55 @@ def assert_whole(figure: Figure) -> None:
 # The list in config/report.yaml
 
 
-def test_a_student_adds_a_figure_with_one_file_and_one_line(
-    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty package `own_figures`, as a student's modules/figures."""
+    monkeypatch.syspath_prepend(tmp_path)
+    folder = tmp_path / "own_figures"
+    folder.mkdir()
+    yield folder
+    for name in [name for name in sys.modules if name.split(".")[0] == "own_figures"]:
+        del sys.modules[name]
+
+
+def test_a_students_figure_is_drawn_even_in_place_of_ours(study: Path, tmp_path: Path, package: Path) -> None:
     add_run(study)
-    (tmp_path / "histogram.py").write_text(
+    (package / "cost.py").write_text(
         "from matplotlib.figure import Figure\n\n\n"
-        "def histogram(findings, width_cm):\n"
+        "def cost(findings, width_cm):\n"
         "    figure = Figure(figsize=(width_cm / 2.54, 2))\n"
         "    figure.subplots().hist(findings.results.values[findings.results.metric])\n"
         "    return [('histogram', figure, 'How often.')]\n"
     )
-    monkeypatch.setattr(figures, "__path__", [*figures.__path__, str(tmp_path)])
-    captions, not_drawn = draw_figures(find_all(study), ["histogram"], WIDTH, FONT, tmp_path)
-    monkeypatch.delitem(sys.modules, "labkit.reporting.figures.histogram")
-    assert (captions, not_drawn) == ({"histogram": "How often."}, [])
-    assert {path.suffix for path in tmp_path.glob("histogram.*")} == {".py", ".pdf", ".png"}
+    drawn = draw_figures(find_all(study), ["cost", "swept_keys"], "own_figures", WIDTH, FONT, tmp_path)
+    assert drawn == ({"histogram": "How often."}, ["swept_keys: the runs differ in nothing but the seed."])
+    assert {path.suffix for path in tmp_path.glob("histogram.*")} == {".pdf", ".png"}
 
 
-def test_a_name_without_a_file_is_answered_with_the_nearest(study: Path, tmp_path: Path) -> None:
+def test_a_name_without_a_file_is_answered_with_what_there_is_in_both_places(study: Path, tmp_path: Path) -> None:
     add_run(study)
     expected = (
-        r"figures: there is no labkit/reporting/figures/confusion\.py; did you mean 'confusion_matrix'\? there are"
+        r"figures: there is no confusion\.py in modules/figures or in labkit/reporting/figures; there are: comparison, "
+        r'confusion_matrix, cost, learning_curves, paired_seeds, swept_keys; did you mean "confusion_matrix"\?'
     )
     with pytest.raises(ValueError, match=expected):
-        draw_figures(find_all(study), ["confusion"], WIDTH, FONT, tmp_path)
+        draw_figures(find_all(study), ["confusion"], OWN, WIDTH, FONT, tmp_path)
+    with pytest.raises(ValueError, match=r"figures_package: No module named 'modules\.figurs'"):
+        draw_figures(find_all(study), ["cost"], "modules.figurs", WIDTH, FONT, tmp_path)
 
 
-def test_a_file_without_the_function_and_a_name_used_twice_are_said(
-    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_without_the_function_and_a_name_used_twice_are_said(study: Path, tmp_path: Path, package: Path) -> None:
     add_run(study)
-    (tmp_path / "half_done.py").write_text("def halfdone(): ...\n")
-    monkeypatch.setattr(figures, "__path__", [*figures.__path__, str(tmp_path)])
-    with pytest.raises(
-        ValueError, match=r"figures: labkit/reporting/figures/half_done\.py must hold a function half_do"
-    ):
-        draw_figures(find_all(study), ["half_done"], WIDTH, FONT, tmp_path)
-    monkeypatch.delitem(sys.modules, "labkit.reporting.figures.half_done")
+    (package / "half_done.py").write_text("def halfdone(): ...\n")
+    with pytest.raises(ValueError, match=r"figures: own_figures/half_done\.py must hold a function half_done"):
+        draw_figures(find_all(study), ["half_done"], "own_figures", WIDTH, FONT, tmp_path)
     with pytest.raises(ValueError, match="figures: cost: there already is a figure 'cost'; name it differently"):
-        draw_figures(find_all(study), ["cost", "cost"], WIDTH, FONT, tmp_path)
+        draw_figures(find_all(study), ["cost", "cost"], OWN, WIDTH, FONT, tmp_path)
 
 
 def test_every_figure_is_as_wide_as_asked_and_what_is_not_drawn_is_said(study: Path, tmp_path: Path) -> None:
     add_three(study)
-    captions, not_drawn = draw_figures(find_all(study, PLAN), NAMES, 8.5, FONT, tmp_path)
+    captions, not_drawn = draw_figures(find_all(study, PLAN), NAMES, OWN, 8.5, FONT, tmp_path)
     assert list(captions) == [
         *("comparison", "learning_curves", "paired_seeds", "paired_differences", "confusion_matrix", "cost"),
     ]
@@ -290,7 +294,7 @@ def test_a_metric_that_only_the_test_split_has_is_drawn(study: Path) -> None:
     findings = find(read_study(study), None, "test/auc", "max", ["seed"])
     assert len(findings.results.values) == 2
     with matplotlib.rc_context(STYLE):
-        results = {name: find_function(name)(findings, WIDTH) for name in NAMES}
+        results = {name: find_function(name, OWN)(findings, WIDTH) for name in NAMES}
     assert [name for name, *_ in results["comparison"]] == ["comparison"]
     assert "Split: test." in results["comparison"][0][2]
     assert not isinstance(results["cost"], str)
@@ -504,7 +508,7 @@ def test_cost_is_gpu_time_where_a_gpu_was_used_and_size_where_it_varies(study: P
 
 def test_the_font_of_the_thesis_is_in_the_file_and_sets_what_it_can(study: Path, tmp_path: Path) -> None:
     add_run(study, "net2 \u4e2d\u03b1")
-    draw_figures(find_all(study), ["comparison"], WIDTH, "STIXGeneral", tmp_path)
+    draw_figures(find_all(study), ["comparison"], OWN, WIDTH, "STIXGeneral", tmp_path)
     assert b"STIXGeneral" in (tmp_path / "comparison.pdf").read_bytes()
-    with pytest.raises(ValueError, match="no font 'STIXGenral' here; did you mean 'STIXGeneral'"):
-        draw_figures(find_all(study), ["comparison"], WIDTH, "STIXGenral", tmp_path)
+    with pytest.raises(ValueError, match=r"no font 'STIXGenral' here; .*; did you mean \"STIXGeneral\"\?"):
+        draw_figures(find_all(study), ["comparison"], OWN, WIDTH, "STIXGenral", tmp_path)

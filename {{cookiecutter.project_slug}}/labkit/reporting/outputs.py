@@ -28,8 +28,14 @@ def write_outputs(folder: Path, study: Study, config: ReportConfig, target: Path
     if study.ended:
         findings = find(study, file, config.metric, config.direction, config.repeats)
         contents.findings, contents.warnings = findings, find_warnings(findings)
-        look = (config.figure_width_cm, config.figure_font)
-        contents.captions, contents.not_drawn = draw_figures(findings, config.figures, *look, folder / "figures")
+        contents.captions, contents.not_drawn = draw_figures(
+            findings,
+            config.figures,
+            config.figures_package,
+            config.figure_width_cm,
+            config.figure_font,
+            folder / "figures",
+        )
         write_rows(folder / "summary.csv", summary_rows(findings.results, findings.summary))
         write_rows(folder / "comparisons.csv", comparison_rows(findings))
     contents.tables = make_tables(study, contents.findings)

@@ -24,6 +24,7 @@ class ReportConfig:
     direction: str | None
     repeats: list[str]
     figures: list[str]
+    figures_package: str
     figure_width_cm: float
     figure_font: str
     runs_dir: str

@@ -1,8 +1,7 @@
-"""The figures of the report: labkit/reporting/figures/<name>.py draws what `figures:` in config/report.yaml names.
+"""The figures of the report, those that `figures:` in config/report.yaml names.
 
-Add your own with a file here that holds one function of the same name, and a line there. The function takes the
-findings and the width in centimetres; it returns a list of (file name, figure, caption), or, where these runs have
-nothing for it to draw, the sentence that says why.
+A figure is a function in a file of its own, both of that name. The student's, in the package `figures_package`, come
+before those in this folder. modules/figures/learning_curves.py says how one is written.
 """
 
 import importlib
@@ -25,17 +24,19 @@ PNG_DPI = 200
 
 
 def draw_figures(
-    findings: Findings, names: list[str], width_cm: float, font: str, folder: Path
+    findings: Findings, names: list[str], package: str, width_cm: float, font: str, folder: Path
 ) -> tuple[dict[str, str], list[str]]:
-    """Write every figure as PDF and PNG; returns {file name without suffix: caption}, and a sentence for each name
-    that had nothing to draw."""
+    """Write every figure as PDF and PNG.
+
+    Returns {file name without suffix: caption}, and a sentence for each name that had nothing to draw.
+    """
     captions: dict[str, str] = {}
     not_drawn: list[str] = []
     with matplotlib.rc_context():
         matplotlib.rcdefaults()  # the reader's own matplotlibrc must not change the report
         matplotlib.rcParams.update({**STYLE, "font.family": _fonts(font)})
         for name in names:
-            drawn = find_function(name)(findings, width_cm)
+            drawn = find_function(name, package)(findings, width_cm)
             if not drawn or isinstance(drawn, str):
                 not_drawn.append(f"{name}: {drawn or 'nothing to draw.'}")
                 continue
@@ -47,15 +48,33 @@ def draw_figures(
     return captions, not_drawn
 
 
-def find_function(name: str) -> Draw:
-    """ValueError in a sentence if there is no such file, or the file does not hold the function."""
-    known = sorted({module.name for module in pkgutil.iter_modules(__path__)} - set(NOT_FIGURES))
-    if name not in known:
-        raise ValueError(f"figures: there is no labkit/reporting/figures/{name}.py; {alternatives(str(name), known)}")
-    function: Draw | None = getattr(importlib.import_module(f"{__name__}.{name}"), name, None)
+def find_function(name: str, package: str) -> Draw:
+    """The function that draws a figure: the student's, or else the one of this folder.
+
+    ValueError if there is no such file, or the file does not hold the function.
+    """
+    own, ours = _names_in(package), _names_in(__name__)
+    if name not in own + ours:
+        places = f"{_folder(package)} or in {_folder(__name__)}"
+        there = alternatives(name, sorted({*own, *ours}))
+        raise ValueError(f"figures: there is no {name}.py in {places}; {there}")
+    home = package if name in own else __name__
+    function: Draw | None = getattr(importlib.import_module(f"{home}.{name}"), name, None)
     if function is None:
-        raise ValueError(f"figures: labkit/reporting/figures/{name}.py must hold a function {name}")
+        raise ValueError(f"figures: {_folder(home)}/{name}.py must hold a function {name}")
     return function
+
+
+def _names_in(package: str) -> list[str]:
+    try:
+        folder = importlib.import_module(package)
+    except ModuleNotFoundError as error:
+        raise ValueError(f"figures_package: {error}") from error
+    return [module.name for module in pkgutil.iter_modules(folder.__path__) if module.name not in NOT_FIGURES]
+
+
+def _folder(package: str) -> str:
+    return package.replace(".", "/")
 
 
 def _fonts(font: str) -> list[str]:
