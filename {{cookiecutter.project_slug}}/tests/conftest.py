@@ -1,0 +1,27 @@
+"""What the tests share. They write nothing into the project: their runs and reports go to temporary folders."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from small_runs import ROOT
+
+
+@pytest.fixture(scope="session")
+def datasets_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data sets of config/prepare.yaml: those in data/datasets/ if all of them are there, else new ones."""
+    names = yaml.safe_load((ROOT / "config" / "prepare.yaml").read_text(encoding="utf-8"))["datasets"]
+    own = ROOT / "data" / "datasets"
+    if all((own / name / "dataset.json").exists() for name in names):
+        return own
+    from modules.data.prepare import PrepareConfig, prepare
+
+    folder = tmp_path_factory.mktemp("datasets")
+    prepare(PrepareConfig(names, str(folder)))
+    return folder
+
+
+@pytest.fixture
+def runs_dir(tmp_path: Path) -> Path:
+    """An empty folder for the runs of one test."""
+    return tmp_path / "runs"
