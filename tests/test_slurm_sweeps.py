@@ -158,7 +158,7 @@ def test_what_is_edited_while_jobs_wait_changes_nothing_for_them(
     said = json.loads(succeed("python", "-c", CODE_AND_COMMIT, cwd=root))
     assert code.name == said["code_id"]
 
-    edited = root / "modules" / "training" / "classification.py"
+    edited = root / "modules" / "tasks" / "classification.py"
     edited.write_text("this is no Python\n" + edited.read_text())
     network = root / "modules" / "models" / "networks.py"
     network.write_text(network.read_text().replace("nn.ReLU()", "nn.Tanh()"))

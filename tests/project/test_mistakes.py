@@ -9,7 +9,7 @@ import pytest
 import torch
 from labkit.launching.errors import sentence
 from modules.parts import make_data
-from small_runs import DIGITS, checked, compose, config_of, run_command, train_small
+from small_runs import DIGITS, checked, config_of, hydra_compose, run_command, train_small
 
 MISTAKES: list[tuple[str, str]] = [
     # unknown keys and choices
@@ -178,7 +178,7 @@ def test_a_misspelt_key_inside_an_experiment_file_is_named(tmp_path: Path) -> No
     (tmp_path / "experiment").mkdir()
     experiment = tmp_path / "experiment" / "mine.yaml"
     experiment.write_text("# @package _global_\ntraining: {epoch: 3}\n", encoding="utf-8")
-    composed = compose("+experiment=mine", f"hydra.searchpath=[{tmp_path.as_uri()}]")
+    composed = hydra_compose("+experiment=mine", f"hydra.searchpath=[{tmp_path.as_uri()}]")
     with pytest.raises(
         ValueError, match=r'^training\.epoch: nothing reads this key; did you mean "training\.epochs"\?$'
     ):

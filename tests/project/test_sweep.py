@@ -3,23 +3,29 @@
 import json
 import shlex
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any, NamedTuple
 
 import pytest
+from hydra.errors import HydraException
+from labkit.launching.errors import sentence
 from labkit.runs.folder import RunFolder
 from labkit.runs.identity import run_name
+from omegaconf import DictConfig, OmegaConf
 from small_runs import (
     ROOT,
     SMALL,
     compose,
     config_of,
     forking,
+    hydra_compose,
     result,
     run_command,
     train_command_here,
     train_small,
+    without_hydra,
 )
 
 # What runs/train.py does, and whether its own process needed torch for it.
@@ -107,6 +113,33 @@ def test_a_member_is_the_run_of_a_plain_command(experiment: Swept) -> None:
     assert (python, script) == ("python", "runs/train.py")
     alone = train_command_here(*words)
     assert (alone.returncode, alone.stdout) == (0, f"{member}: finished already; nothing to do\n")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "",
+        "model=net5 seed=3 training.clip_norm=1",
+        "+experiment=sweep_models seed=1",
+        "+system.tracker={_target_:x} system.tracker._target_=y seed=1",
+        "~tracker training={epochs:3} system.threads=null",
+        "model@other=net5 seed=1",
+        "x=1",
+        "model.x.y=1 seed=1",
+    ],
+)
+def test_a_member_is_composed_as_hydra_would(words: str) -> None:
+    """Also one for which there is no such key."""
+
+    def composed(by: Callable[..., DictConfig]) -> Any:
+        try:
+            config = by(*words.split())
+        except HydraException as error:
+            return sentence(error)
+        return OmegaConf.to_container(without_hydra(config))
+
+    assert composed(compose) == composed(hydra_compose)
+    assert composed(compose)
 
 
 def test_a_sweep_over_ablations_runs_each_of_them_by_name(runs_dir: Path) -> None:

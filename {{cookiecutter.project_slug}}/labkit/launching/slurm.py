@@ -35,9 +35,9 @@ class SlurmLauncher:
     """Its parameters are the keys of `SlurmSettings`, and those of submitit. ValueError: see sbatch.py."""
 
     def __init__(self, **params: Any) -> None:
-        self.params = params
+        self.params = {"gpus_per_node": None} | params  # only slurmgpu.yaml has this key
         own = {field.name for field in fields(SlurmSettings)}
-        self.settings = checked({key: value for key, value in params.items() if key in own})
+        self.settings = checked({key: value for key, value in self.params.items() if key in own})
         self.dry_run = self.settings.dry_run
 
     def check(self, members: Sequence[Member]) -> None:

@@ -10,12 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import HydraContext
 from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 
 from labkit.launching.combinations import overrides_of_members
+from labkit.launching.compose import Composer
 from labkit.launching.errors import sentence
 from labkit.launching.member import Member, Refused, checked_member
 from labkit.launching.plans import write_plans
@@ -48,16 +48,16 @@ def sweep(
     if not isinstance(max_jobs, int):
         raise ValueError(f"hydra.sweeper.max_jobs: must be a number of members, not {max_jobs}")
     launcher = make_launcher(config.hydra.launcher)
-    parser = OverridesParser.create(config_loader=hydra_context.config_loader)
+    composer = Composer(hydra_context.config_loader, config)
     words = [*(f"{key}={value}" for key, value in (params or {}).items()), *arguments]
-    given = overrides_of_members(parser, words, combinations, max_jobs)
+    given = overrides_of_members(composer.parser, words, combinations, max_jobs)
     with Interruption() as interruption:
         common = set.intersection(*map(set, given)) if len(given) > 1 else set()
         made: list[Member | Refused] = []
         for overrides in given:
             interruption.check()
             name = " ".join(override for override in overrides if override not in common)
-            made.append(_made(name, overrides, hydra_context, task_function, config))
+            made.append(_made(name, overrides, composer, task_function))
         # Different overrides may come to the same run, as ablation=none and no ablation do.
         members = list({m.folder.path if m.folder else str(m.overrides): m for m in made}.values())
         _find_jobs(members)
@@ -95,12 +95,10 @@ def make_launcher(node: DictConfig) -> Any:
     return get_class(target)(**values)
 
 
-def _made(
-    name: str, overrides: list[str], context: HydraContext, task: Task[Any], sweep_config: DictConfig
-) -> Member | Refused:
+def _made(name: str, overrides: list[str], composer: Composer, task: Task[Any]) -> Member | Refused:
     """Refused for a mistake in the input; one in the code ends the sweep."""
     try:
-        config = context.config_loader.load_sweep_config(sweep_config, overrides)
+        config = composer.compose(overrides)
         member = checked_member(name, config, task)
     except Exception as error:
         if (reason := sentence(error)) is None:
