@@ -1,6 +1,6 @@
 @echo off
-rem The whole study: prepare the data, run the sweep, evaluate on the test set, write the report.
-rem If members of the sweep fail, the others are still evaluated and reported, and the exit status is not 0.
+rem All of the study: prepare the data, run the sweep, evaluate on the test set, write the report.
+rem Members of the sweep that failed do not stop the evaluation and the report of the others; the exit status tells.
 setlocal
 cd /d "%~dp0"
 set study=sweep_models
