@@ -31,7 +31,7 @@ def project(upstream: Path, tmp_path: Path) -> Path:
 
 
 def append(file: Path, text: str) -> None:
-    file.write_text(file.read_text(encoding="utf-8") + text, encoding="utf-8")
+    file.write_bytes(file.read_bytes() + text.encode())
 
 
 def test_a_new_project_is_up_to_date(project: Path) -> None:
@@ -45,7 +45,8 @@ def test_update_replaces_labkit_and_leaves_modules_alone(upstream: Path, project
     commit(project, "my work")
     before = {name: (project / name).read_bytes() for name in files(project) if name.startswith("modules/")}
 
-    for name in (edited, untouched, "labkit/text.py", "config/model/net2.yaml", "config/system/default.yaml"):
+    follow = ("labkit/text.py", "config/system/default.yaml", "run_all_tasks.sh", "run_all_tasks.bat")
+    for name in (edited, untouched, "config/model/net2.yaml", *follow):
         append(upstream / PROJECT / name, "# New in the template.\n")
     (upstream / PROJECT / "modules/models/new.py").write_text('"""New in the template."""\n')
     commit(upstream, "second")
@@ -53,7 +54,7 @@ def test_update_replaces_labkit_and_leaves_modules_alone(upstream: Path, project
 
     assert {name: (project / name).read_bytes() for name in files(project) if name.startswith("modules/")} == before
     assert "New in" not in (project / "config/model/net2.yaml").read_text(encoding="utf-8")
-    for name in ("labkit/text.py", "config/system/default.yaml"):
+    for name in follow:
         assert (project / name).read_bytes() == (upstream / PROJECT / name).read_bytes()
 
 
