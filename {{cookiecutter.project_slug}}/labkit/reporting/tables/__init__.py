@@ -6,9 +6,10 @@ eyes.
 
 from labkit.reporting.findings import Findings
 from labkit.reporting.tables.comparisons import ablation_table, comparison_table
+from labkit.reporting.tables.costs import cost_table
 from labkit.reporting.tables.formats import Table
 from labkit.reporting.tables.metrics import per_class_table, summary_table
-from labkit.reporting.tables.provenance import cost_table, data_table, provenance_table
+from labkit.reporting.tables.provenance import data_table, provenance_table
 from labkit.reporting.tables.runs import runs_table, unfinished_table
 from labkit.runs.study import Study
 

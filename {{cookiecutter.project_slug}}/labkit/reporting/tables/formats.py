@@ -7,8 +7,9 @@ import re
 import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+from labkit.reporting.grouping import Group
 from labkit.text import one_line
 
 BREAK = "\u200b"  # where a long name may go on in the next line
@@ -26,10 +27,13 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would compute a text
 NUMBER = r"[-+]?[\d.]+(e[-+]?\d+)?"
 WIDE = 48  # characters; a column of texts that are longer breaks them
 Cells = set[tuple[int, int]]
+Column = tuple[str, list[str]]  # its header and its cells
 
 
 @dataclass
 class Table:
+    """Its cells are texts as the runs wrote them: whatever writes a table cleans and escapes them."""
+
     caption: str
     header: list[str]
     rows: list[list[str]]
@@ -37,6 +41,17 @@ class Table:
     bold: Cells = field(default_factory=set)  # (row, column) of the body
     daggers: Cells = field(default_factory=set)  # cells with a dagger, which the caption explains
     long: bool = False  # a list that may go on over several pages
+
+    @classmethod
+    def of_columns(cls, texts: list[Column], numbers: list[Column], caption: str, long: bool = False) -> Self:
+        columns = [*texts, *numbers]
+        rows = [list(row) for row in zip(*(cells for _, cells in columns), strict=True)]
+        return cls(caption, [header for header, _ in columns], rows, len(texts), long=long)
+
+
+def settings_columns(groups: list[Group]) -> list[Column]:
+    """One row per setting."""
+    return [(key, [group.settings[key] for group in groups]) for key in groups[0].settings]
 
 
 def to_csv(table: Table) -> str:
@@ -76,48 +91,42 @@ def to_markdown(table: Table) -> str:
 
 def to_latex(table: Table) -> str:
     """A tabular for \\input, or a longtable for a list that may be longer than a page."""
-    wide = [_is_wide(table, column) for column in range(len(table.header))]
-    paragraph = rf">{{\raggedright\arraybackslash}}p{{{_share(table, wide):.2f}\linewidth}}"
-    alignment = "".join(
-        paragraph if wide[i] else "l" if i < table.text_columns else "r" for i in range(len(table.header))
-    )
-    header = " & ".join(map(escape_latex, table.header)) + r" \\"
-    body = [
-        " & ".join(_latex_cell(table, i, j, wide[j]) for j in range(len(table.header))) + r" \\"
-        for i in range(len(table.rows))
-    ]
-    packages = "".join(rf" \usepackage{{{name}}}" for name in ("array", "longtable") if name in _needed(table, wide))
-    kind = "longtable" if table.long else "tabular"
+    wide = [i < table.text_columns and any(len(row[i]) > WIDE for row in table.rows) for i in range(len(table.header))]
+    packages = r"\usepackage{booktabs} \usepackage[T1]{fontenc}"
+    if any(wide):
+        packages += r" \usepackage{array}"
+    body = [" & ".join(_latex_cell(table, i, j, wide[j]) for j in range(len(row))) for i, row in enumerate(table.rows)]
+    lines = [rf"{line} \\" for line in body]
+    if table.long:
+        kind = "longtable"
+        packages += r" \usepackage{longtable}"
+        lines = [r"\endhead", r"\bottomrule", r"\endfoot", *lines]
+    else:
+        kind = "tabular"
+        lines.append(r"\bottomrule")
     return "\n".join(
         [
-            rf"% \usepackage{{booktabs}} \usepackage[T1]{{fontenc}}{packages}",
+            f"% {packages}",
             f"% {one_line(table.caption)}",
-            rf"\begin{{{kind}}}{{@{{}}{alignment}@{{}}}}",
+            rf"\begin{{{kind}}}{{@{{}}{_alignment(table, wide)}@{{}}}}",
             r"\toprule",
-            header,
+            rf"{' & '.join(map(escape_latex, table.header))} \\",
             r"\midrule",
-            *([r"\endhead", r"\bottomrule", r"\endfoot"] if table.long else []),
-            *body,
-            *([] if table.long else [r"\bottomrule"]),
+            *lines,
             rf"\end{{{kind}}}",
             "",
         ]
     )
 
 
-def _is_wide(table: Table, column: int) -> bool:
-    return column < table.text_columns and any(len(row[column]) > WIDE for row in table.rows)
-
-
-def _share(table: Table, wide: list[bool]) -> float:
-    """Of the width of the text that is left for each column that breaks, at about 85 letters in a line."""
-    columns = list(zip(table.header, *table.rows, strict=True))
+def _alignment(table: Table, wide: list[bool]) -> str:
+    """l and r; the columns that break share what is left of the width of the text, at about 85 letters in a line."""
+    columns = zip(table.header, *table.rows, strict=True)
     taken = sum(3 + max(map(len, cells)) for cells, breaks in zip(columns, wide, strict=True) if not breaks)
-    return min(max((1 - taken / 85) / max(sum(wide), 1), 0.2), 0.55)
-
-
-def _needed(table: Table, wide: list[bool]) -> set[str]:
-    return ({"array"} if any(wide) else set()) | ({"longtable"} if table.long else set())
+    share = min(max((1 - taken / 85) / max(sum(wide), 1), 0.2), 0.55)
+    paragraph = rf">{{\raggedright\arraybackslash}}p{{{share:.2f}\linewidth}}"
+    texts = [paragraph if breaks else "l" for breaks in wide[: table.text_columns]]
+    return "".join(texts) + "r" * (len(wide) - table.text_columns)
 
 
 def _latex_cell(table: Table, row: int, column: int, wide: bool) -> str:

@@ -1,124 +1,70 @@
-"""What the results cost, and what made them: code, machines, packages and data."""
+"""What made the results: code, machines, packages and data."""
 
 import json
 from collections import Counter
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterator
 
+from labkit.reporting.captions import DATA, PROVENANCE
 from labkit.reporting.checks import code_versions
-from labkit.reporting.collect import Results
-from labkit.reporting.grouping import Group
-from labkit.reporting.statistics import NAN
 from labkit.reporting.tables.formats import Table
-from labkit.reporting.tables.rounding import three_digits
-from labkit.runs.json_shapes import is_number
 from labkit.runs.study import Run, Study
-from labkit.text import one_line
 
-# The entries of "cost" in run.json
-COSTS = {
-    "wall_s": "wall time (s)",
-    "cpu_s": "CPU time (s)",
-    "gpu_s": "GPU time (s)",
-    "examples_per_s": "examples/s",
-    "parameters": "parameters",
-    "peak_memory_mb": "memory (MiB)",
-    "peak_gpu_memory_mb": "GPU memory (MiB)",
-}
-
-
-def cost_table(results: Results) -> Table:
-    """One row per setting: means over its runs."""
-    costs = [mean_cost(group) for group in results.groups]
-    shown = [key for key in COSTS if any(cost[key] > 0 for cost in costs)]
-    keys = list(results.groups[0].settings)
-    rows = [
-        [*group.settings.values(), str(len(group.runs)), *(three_digits(cost[key]) for key in shown)]
-        for group, cost in zip(results.groups, costs, strict=True)
-    ]
-    caption = (
-        "Cost of a run, mean over the n runs with results; memory is the largest at any time. Blank: not measured."
-    )
-    if absent := [header for key, header in COSTS.items() if key not in shown]:
-        caption += f" Zero or not measured in all runs: {', '.join(absent)}."
-    return Table(caption, [*keys, "n", *(COSTS[key] for key in shown)], rows, len(keys))
-
-
-def mean_cost(group: Group) -> dict[str, float]:
-    """By the entries of COSTS; NaN where no run measured it."""
-    means: dict[str, float] = {}
-    for key in COSTS:
-        values = [run.record["cost"].get(key) for run in group.runs]
-        measured = [float(value) for value in values if is_number(value)]
-        means[key] = sum(measured) / len(measured) if measured else NAN
-    return means
+LAUNCH = {"host": "host", "python": "Python", "platform": "system", "cpu": "CPU", "gpu": "GPU"}  # of a run
 
 
 def data_table(study: Study) -> Table:
     """One row per data set and split that the runs with results used."""
-    used = Counter(json.dumps(_about_data(run.record["data"]), sort_keys=True) for run in study.ended)
-    splits = list(dict.fromkeys(split for run in study.ended for split in run.record["data"].get("examples") or {}))
-    body = []
-    for text, n in used.most_common():
-        data = json.loads(text)
-        examples = [str(data["examples"].get(split, "")) for split in splits]
-        body.append([*(one_line(data[key]) for key in ("name", "fingerprint", "split_fingerprint")), *examples, str(n)])
-    header = ["data", "fingerprint", "split", *map(one_line, splits), "runs"]
-    caption = "Data of the runs with results: number of examples of each split. Equal fingerprints mean equal content."
-    return Table(caption, header, body, 3)
+    data = [run.record["data"] for run in study.ended]
+    splits = list(dict.fromkeys(split for used in data for split in used.get("examples") or {}))
+    used = Counter(
+        (
+            *(str(used.get(key) or "") for key in ("name", "fingerprint", "split_fingerprint")),
+            *(str((used.get("examples") or {}).get(split, "")) for split in splits),
+        )
+        for used in data
+    )
+    rows = [[*row, str(n)] for row, n in used.most_common()]
+    return Table(DATA, ["data", "fingerprint", "split", *splits, "runs"], rows, 3)
 
 
 def provenance_table(study: Study) -> Table:
     """What made the results, and how many runs each of it made."""
-    rows = [[what, one_line(which), str(n)] for what, which, n in _provenance(study)]
-    caption = (
-        "What made the runs with results; a run that was resumed may have several. The code is identified by what "
-    )
-    caption += "ran, committed or not. Packages are listed where they are not the same in all runs."
-    return Table(caption, ["what", "which", "runs"], rows, 2)
+    rows = [*_code(study), *_machines(study), *_packages(study)]
+    return Table(PROVENANCE, ["what", "which", "runs"], rows, 2)
 
 
-def _about_data(data: dict[str, Any]) -> dict[str, Any]:
-    return {key: str(data.get(key) or "") for key in ("name", "fingerprint", "split_fingerprint")} | {
-        "examples": data.get("examples") or {}
-    }
-
-
-def _provenance(study: Study) -> Iterable[tuple[str, str, int | str]]:
+def _code(study: Study) -> Iterator[list[str]]:
     for version in code_versions(study):
         changes = {"yes": "uncommitted changes", "no": "nothing uncommitted"}.get(version["uncommitted changes"], "")
-        known = ", ".join(part for part in (f"commit {version['commit']}", changes) if part)
-        yield "code", f"{version['code']} ({known})", version["runs"]
-    for key, what in (("host", "host"), ("python", "Python"), ("platform", "system"), ("cpu", "CPU"), ("gpu", "GPU")):
-        found = Counter(value for run in study.ended for value in _values(run, key))
-        yield from ((what, value, n) for value, n in _ordered(found))
-    for package, found in _differing(study).items():
-        yield from ((f"package {one_line(package)}", version, n) for version, n in _ordered(found))
+        known = [f"commit {version['commit']}" if version["commit"] else "", changes]
+        yield ["code", f"{version['code']} ({', '.join(filter(None, known))})", version["runs"]]
 
 
-def _values(run: Run, key: str) -> set[str]:
-    return {str(launch[key]) for launch in run.record["launches"] if launch.get(key)}
+def _machines(study: Study) -> Iterator[list[str]]:
+    for key, what in LAUNCH.items():
+        of_runs = [{str(launch[key]) for launch in run.record["launches"] if launch.get(key)} for run in study.ended]
+        yield from _counted(what, Counter(value for values in of_runs for value in values))
 
 
-def _ordered(found: Counter[str]) -> list[tuple[str, int]]:
-    return sorted(found.items(), key=lambda item: (-item[1], item[0]))
-
-
-def _differing(study: Study) -> dict[str, Counter[str]]:
-    """{package: {version: runs}} of the packages that were not the same in all runs."""
+def _packages(study: Study) -> Iterator[list[str]]:
+    """The packages that were not the same in all runs."""
     runs = Counter(run.packages_id for run in study.ended)
-    packages = {one: _read_packages(study, one) for one in runs} if len(runs) > 1 else {}
-    found: dict[str, Counter[str]] = {}
-    for name in sorted({name for installed in packages.values() for name in installed}):
+    if len(runs) == 1:
+        return
+    packages = {run.packages_id: _read_packages(run) for run in {run.packages_id: run for run in study.ended}.values()}
+    for name in sorted(set().union(*packages.values())):
         versions: Counter[str] = Counter()
-        for one, installed in packages.items():
-            versions[installed.get(name, "not installed")] += runs[one]
+        for packages_id, installed in packages.items():
+            versions[installed.get(name, "not installed")] += runs[packages_id]
         if len(versions) > 1:
-            found[name] = versions
-    return found
+            yield from _counted(f"package {name}", versions)
 
 
-def _read_packages(study: Study, packages_id: int) -> dict[str, str]:
-    """Of the last launch of one of the runs that share them: they are most of a record, hence not kept in memory."""
-    run = next(run for run in study.ended if run.packages_id == packages_id)
+def _read_packages(run: Run) -> dict[str, str]:
+    """Of its last launch: they are most of a record, hence not kept in memory."""
     return json.loads((run.path / "run.json").read_bytes())["launches"][-1].get("packages") or {}
+
+
+def _counted(what: str, found: Counter[str]) -> list[list[str]]:
+    """Most runs first."""
+    return [[what, value, str(n)] for value, n in sorted(found.items(), key=lambda item: (-item[1], item[0]))]
