@@ -85,7 +85,7 @@ def test_without_a_study_file_the_caption_says_why_the_best_is_the_opponent(stud
     table = tables(study)["comparison"]
     assert column(table, "model") == ["net2"]
     assert "net5 has the best mean, and is the opponent because no baseline was named" in table.caption
-    assert "studies/depth.yaml names one" in table.caption
+    assert "studies/depth.yaml can name one" in table.caption
 
 
 def test_fewer_than_five_seeds_give_an_interval_and_no_p(study: Path) -> None:

@@ -18,7 +18,7 @@ MEAN_INTERVAL = f"{100 * CONFIDENCE:g} % t interval of the mean (from {INTERVAL_
 NO_TESTS = "No tests, hence no correction."
 TESTS = {
     PAIRED: "the t test on pairs of the same seed",
-    WELCH: "Welch's t test, because the two have other seeds",
+    WELCH: "Welch's t test where the two have different seeds",
     CORRECTED: "the t test on pairs, corrected for splits of one data set (Nadeau and Bengio)",
 }
 MOST_NAMED = 3  # comparisons whose missing seeds a caption lists
@@ -54,65 +54,56 @@ def paragraph(*sentences: str) -> str:
 
 # ---- of the tables
 
+UNFINISHED = "Runs without results: they are in no other table and in no figure."
+DATA = "Data of the runs with results: number of examples in each split. Equal fingerprints mean equal content."
+PROVENANCE = (
+    "What made the runs with results; a run that was resumed may count in several rows. The code is identified by "
+    "the files that ran, committed or not. Packages are listed where they are not the same in all runs."
+)
+
 
 def summary_caption(findings: Findings, metric: str) -> str:
     results = findings.results
-    marks = _marks(findings)
-    if metric != results.metric:
-        marks = f"No best is marked: it would be chosen by {results.metric}, not here."
+    marks = f"No best is marked: it would be chosen by {results.metric}, not here."
     return paragraph(
-        f"{metric} per setting: mean over n seeds, sample standard deviation (from 2 seeds) and {MEAN_INTERVAL}.",
+        f"{metric} per setting over n seeds: mean, sample standard deviation (from 2 seeds) and {MEAN_INTERVAL}.",
         selection_rule(results),
-        marks,
+        _marks(findings) if metric == results.metric else marks,
     )
 
 
-def comparison_caption(findings: Findings) -> str:
+def comparison_caption(findings: Findings, columns: list[str]) -> str:
+    """`columns`: the headers of the numbers that the table shows."""
     results, comparisons = findings.results, findings.comparisons
     opponents = {comparison.against for comparison in comparisons}
     opponent = results.groups[comparisons[0].against].label if len(opponents) == 1 else "the setting under against"
-    baseline = ", the baseline" if findings.file and len(opponents) == 1 else ""
+    of_which = opponent
     why = ""
     if not findings.file:
-        why = (
-            f"{opponent} has the best mean, and is the opponent because no baseline was named: "
-            f"studies/{results.study.name}.yaml can name one."
-        )
-    return paragraph(
-        f"Difference in {results.metric}, setting minus {opponent}{baseline}: {_mean_difference(findings)}",
-        _tests(comparisons),
-        why,
-        *_families(comparisons, comparisons),
-        _few_seeds(comparisons),
-        _missing_seeds(results, comparisons),
-        selection_rule(results),
-    )
+        why = f"{opponent} has the best mean, and is the opponent because no baseline was named: "
+        why += f"studies/{results.study.name}.yaml can name one."
+    elif len(opponents) == 1:
+        of_which = f"{opponent}, the baseline"
+    what = f"Difference in {results.metric}, setting minus {of_which}"
+    return _difference_caption(findings, comparisons, what, columns, why)
 
 
-def ablation_caption(findings: Findings) -> str:
-    results, ablations = findings.results, findings.ablations
-    return paragraph(
-        f"Difference in {results.metric} that each ablation makes, setting minus the same setting without it: "
-        f"{_mean_difference(findings)}",
-        _tests(ablations),
-        *_families(ablations, findings.comparisons),
-        _few_seeds(ablations),
-        _missing_seeds(results, ablations),
-        selection_rule(results),
+def ablation_caption(findings: Findings, columns: list[str]) -> str:
+    what = (
+        f"Difference in {findings.results.metric} that each ablation makes, setting minus the same setting without it"
     )
+    return _difference_caption(findings, findings.ablations, what, columns)
 
 
 def per_class_caption(findings: Findings, quantities: Iterable[str], shown: int) -> str:
     results = findings.results
-    not_all = ""
-    if shown < len(results.groups):
-        baseline = "the baseline and " if findings.file else ""
-        not_all = f"Shown are {shown} of {len(results.groups)} settings: {baseline}the best; all are in summary.csv."
+    count = len(results.groups)
+    which = "the baseline and the best" if findings.file else "the best"
     return paragraph(
         f"{split_of(results.metric)}/{', '.join(quantities)} of each class: mean over seeds (sample standard "
         "deviation, from 2 seeds). Bold: the best mean of the row; no difference of a class was tested.",
         selection_rule(results),
-        not_all,
+        f"Shown are {shown} of {count} settings: {which}; all are in summary.csv." if shown < count else "",
     )
 
 
@@ -127,20 +118,12 @@ def runs_caption(results: Results) -> str:
     return f"Every run with results; time is wall time. {selection_rule(results)}"
 
 
-UNFINISHED = "Runs without results: they are in no other table and in no figure."
-DATA = "Data of the runs with results: number of examples of each split. Equal fingerprints mean equal content."
-PROVENANCE = (
-    "What made the runs with results; a run that was resumed may have several. The code is identified by what ran, "
-    "committed or not. Packages are listed where they are not the same in all runs."
-)
-
-
 def _marks(findings: Findings) -> str:
     """What bold and the dagger mean."""
-    p = f"p of the t test against the best, Holm-adjusted over {counted(len(findings.marks) - 1, 'setting')},"
-    few = f"with fewer than {TEST_FROM} seeds, too few for a test: the interval of the difference"
     if len(findings.marks) < 2 or BEST not in findings.marks:
         return ""
+    p = f"p of the t test against the best, Holm-adjusted over {counted(len(findings.marks) - 1, 'setting')},"
+    few = f"with fewer than {TEST_FROM} seeds, too few for a test: the interval of the difference"
     if TIED in findings.marks:
         said = f"†: not distinguishable from it ({p} is not below {findings.alpha:g}; {few} holds 0, or there is none)."
     else:
@@ -148,52 +131,49 @@ def _marks(findings: Findings) -> str:
     return f"Bold: the best mean. {said}"
 
 
-def _mean_difference(findings: Findings) -> str:
+def _difference_caption(
+    findings: Findings, comparisons: list[Comparison], what: str, columns: list[str], why: str = ""
+) -> str:
     better = {"max": "higher", "min": "lower"}[findings.results.direction]
     level = percent(1 - findings.alpha)
-    return f"mean over n seeds, {level} % t interval (from {INTERVAL_FROM} seeds); {better} is better."
+    tests = ", or ".join(dict.fromkeys(TESTS[comparison.method] for comparison in comparisons))
+    explained = {
+        "p Holm": f"p: two-sided, of {tests} (from {TEST_FROM} seeds); Holm: adjusted for the number of comparisons.",
+        "sign-flip p": f"Sign-flip p: of a permutation test that flips signs (from {SIGN_FLIP_FROM} seeds).",
+        "P(better)": f"P(better): that a seed of the setting beats one of its opponent (from {INTERVAL_FROM} seeds).",
+        "wins/ties/losses": "Wins, ties and losses count seeds.",
+    }
+    return paragraph(
+        f"{what}: mean over n seeds, {level} % t interval (from {INTERVAL_FROM} seeds); {better} is better.",
+        *(sentence for column, sentence in explained.items() if column in columns),
+        why,
+        *_families(comparisons, findings),
+        _few_seeds(comparisons),
+        _missing_seeds(findings.results, comparisons),
+        selection_rule(findings.results),
+    )
 
 
-def _tests(comparisons: list[Comparison]) -> str:
-    """What the columns are that not every study has."""
-    sentences = []
-    if any(math.isfinite(comparison.difference.p) for comparison in comparisons):
-        methods = dict.fromkeys(comparison.method for comparison in comparisons)
-        tests = ", or ".join(TESTS[method] for method in methods)
-        sentences += [
-            f"p: two-sided, of {tests} (from {TEST_FROM} seeds); Holm: adjusted for the number of comparisons."
-        ]
-    if any(math.isfinite(comparison.p_sign_flip) for comparison in comparisons):
-        sentences += [f"Sign-flip p: of the permutation of signs (from {SIGN_FLIP_FROM} seeds)."]
-    if any(math.isfinite(comparison.better) for comparison in comparisons):
-        sentences += [
-            f"P(better): that a seed of the setting is better than one of the other (from {INTERVAL_FROM} seeds)."
-        ]
-    if any(comparison.wins is not None for comparison in comparisons):
-        sentences += ["Wins, ties and losses count seeds."]
-    return paragraph(*sentences)
-
-
-def _families(comparisons: list[Comparison], planned_with: list[Comparison]) -> list[str]:
+def _families(comparisons: list[Comparison], findings: Findings) -> list[str]:
     """How many comparisons each Holm correction is over, and what an exploratory one is worth.
 
     All planned comparisons are one family, whichever table they are in.
     """
     planned = [comparison for comparison in comparisons if comparison.planned]
     exploratory = [comparison for comparison in comparisons if not comparison.planned]
-    all_planned = [comparison for comparison in planned_with if comparison.planned]
-    sentences = [_family("planned", planned, all_planned), _family("exploratory", exploratory, exploratory)]
+    families = {
+        "planned": (planned, [comparison for comparison in findings.comparisons if comparison.planned]),
+        "exploratory": (exploratory, exploratory),
+    }
+    sentences = []
+    for kind, (shown, family) in families.items():
+        tested = sum(math.isfinite(comparison.p_holm) for comparison in family)
+        if shown:
+            count = counted(len(shown), f"{kind} comparison")
+            sentences.append(f"{count}, Holm-adjusted over {tested}." if tested else f"{count}.")
     if exploratory:
         sentences.append("Exploratory comparisons were not planned: they suggest, and prove nothing.")
     return sentences
-
-
-def _family(name: str, comparisons: list[Comparison], together: list[Comparison]) -> str:
-    tested = sum(math.isfinite(comparison.p_holm) for comparison in together)
-    if not comparisons:
-        return ""
-    count = counted(len(comparisons), f"{name} comparison")
-    return f"{count}, Holm-adjusted over {tested}." if tested else f"{count}."
 
 
 def _few_seeds(comparisons: list[Comparison]) -> str:
@@ -210,10 +190,12 @@ def _missing_seeds(results: Results, comparisons: list[Comparison]) -> str:
     named = []
     for comparison in torn[:MOST_NAMED]:
         own, other = results.groups[comparison.group], results.groups[comparison.against]
-        lacks = ", ".join(seed_text(seed) for seed in comparison.alone if seed not in own.repeats)
-        other_lacks = ", ".join(seed_text(seed) for seed in comparison.alone if seed not in other.repeats)
-        said = [f"lacks {lacks}" if lacks else "", f"the other lacks {other_lacks}" if other_lacks else ""]
-        named.append(f"{own.label} ({'; '.join(filter(None, said))})")
+        lacking = {"lacks": own.repeats, "the other lacks": other.repeats}
+        missing = {
+            who: [seed_text(seed) for seed in comparison.alone if seed not in has] for who, has in lacking.items()
+        }
+        said = [f"{who} {', '.join(seeds)}" for who, seeds in missing.items() if seeds]
+        named.append(f"{own.label} ({'; '.join(said)})")
     if len(torn) > MOST_NAMED:
         named.append(f"{len(torn) - MOST_NAMED} more are in comparisons.csv")
     return f"Not in pairs, for lack of seeds: {'; '.join(named)}." if named else ""

@@ -66,14 +66,16 @@ def _run_list(study: Study, results: Results | None) -> dict[str, Any]:
         columns += [key for key in costs if any(row.get(key) for row in table)]  # no GPU, no column of zeros
         for row in table:
             row |= {key: _short(row.get(key)) for key in costs}
-    columns = list(dict.fromkeys([*columns, *(["reason"] if any(row["reason"] for row in table) else [])]))
+    if any(row["reason"] for row in table):
+        columns.append("reason")
+    columns = list(dict.fromkeys(columns))
     groups = results.groups if results else []
-    group = {run.name: i for i, one in enumerate(groups) for run in one.runs + one.unfinished}
+    group_of = {run.name: i for i, group in enumerate(groups) for run in group.runs + group.unfinished}
     return {
         "columns": columns,
         "rows": [[_cell(row.get(column)) for column in columns] for row in table],
-        "groups": [one.label for one in groups],
-        "group": [group.get(run.name) for run in study.runs],
+        "groups": [group.label for group in groups],
+        "group": [group_of.get(run.name) for run in study.runs],
     }
 
 
@@ -103,10 +105,12 @@ def _curves(study: Study, results: Results | None) -> dict[str, Any]:
     every = math.ceil(len(frame) / MOST_VALUES) or 1
     curves: dict[str, list[Any]] = {}
     steps: dict[tuple[float, ...], int] = {}
-    for run, one in frame.groupby("run", sort=False):
-        x, y = (_thin(one[column].tolist(), every) for column in ("step", metric))
-        place = steps.setdefault(tuple(int(step) if step == int(step) else step for step in x), len(steps))
-        curves[str(run)] = [place, *(float(f"{value:.4g}") if math.isfinite(value) else None for value in y)]
+    for run, curve in frame.groupby("run", sort=False):
+        kept = sorted({*range(0, len(curve), every), len(curve) - 1})  # the last one always
+        x, y = (curve[column].to_numpy(float)[kept].tolist() for column in ("step", metric))
+        at = tuple(int(step) if step.is_integer() else step for step in x)
+        values = [float(f"{value:.4g}") if math.isfinite(value) else None for value in y]
+        curves[str(run)] = [steps.setdefault(at, len(steps)), *values]
     drawn = [curves.get(run.name) if run.ended else None for run in study.runs]  # a duplicate may share its name
     return {"metric": one_line(metric), "every": every, "steps": list(steps), "curves": drawn}
 
@@ -116,12 +120,6 @@ def _curve_metric(results: Results) -> str | None:
     same = f"validation/{quantity_of(results.metric)}"
     candidates = [results.metric, same, results.monitor["metric"]]
     return next((name for name in candidates if name in results.curves and split_of(name) != "test"), None)
-
-
-def _thin(values: list[float], every: int) -> list[float]:
-    """One of so many values, and always the last one."""
-    kept = values[::every]
-    return kept if (len(values) - 1) % every == 0 else [*kept, values[-1]]
 
 
 def _json(content: dict[str, Any]) -> str:

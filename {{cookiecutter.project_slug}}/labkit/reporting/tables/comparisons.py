@@ -1,5 +1,6 @@
 """Who differs from whom by how much, as tables to read and as rows in full precision."""
 
+from collections.abc import Callable
 from typing import Any
 
 from labkit.reporting.captions import ablation_caption, comparison_caption
@@ -8,6 +9,8 @@ from labkit.reporting.findings import Findings
 from labkit.reporting.grouping import ABLATION, Group, as_text, beside, seed_text
 from labkit.reporting.rounding import decimals_for, interval, p_value, percent, rounded
 from labkit.reporting.tables.formats import Column, Table
+
+SHOWN_ELSEWHERE = ("p", "sign-flip p", "sign-flip p Holm")  # of an ablation: in comparisons.csv
 
 
 def comparison_table(findings: Findings) -> Table | None:
@@ -21,7 +24,7 @@ def comparison_table(findings: Findings) -> Table | None:
         ("test", [comparison.method for comparison in comparisons]),
     ]
     texts = [column for column in told_apart if len(set(column[1])) > 1]
-    return _table(findings, comparisons, texts, _p_values(comparisons), comparison_caption(findings))
+    return _table(findings, comparisons, texts, comparison_caption)
 
 
 def ablation_table(findings: Findings) -> Table | None:
@@ -30,8 +33,7 @@ def ablation_table(findings: Findings) -> Table | None:
     if not ablations:
         return None
     changes = [_changes(groups[ablation.group], groups[ablation.against]) for ablation in ablations]
-    p_holm = [column for column in _p_values(ablations) if column[0] == "p Holm"]
-    return _table(findings, ablations, [("changes", changes)], p_holm, ablation_caption(findings))
+    return _table(findings, ablations, [("changes", changes)], ablation_caption, without=SHOWN_ELSEWHERE)
 
 
 def comparison_rows(findings: Findings) -> list[dict[str, Any]]:
@@ -68,34 +70,32 @@ def _row(findings: Findings, comparison: Comparison) -> dict[str, Any]:
 
 
 def _table(
-    findings: Findings, comparisons: list[Comparison], texts: list[Column], p_values: list[Column], caption: str
+    findings: Findings,
+    comparisons: list[Comparison],
+    texts: list[Column],
+    caption: Callable[[Findings, list[str]], str],
+    without: tuple[str, ...] = (),
 ) -> Table:
     groups = findings.results.groups
     settings = [(key, [groups[c.group].settings[key] for c in comparisons]) for key in groups[0].settings]
     differences = [comparison.difference for comparison in comparisons]
     decimals = decimals_for(difference.sd for difference in differences)
     level = percent(1 - findings.alpha)
-    always = [
+    numbers = [
         ("n", [_seeds(*comparison.n) for comparison in comparisons]),
         ("difference", [rounded(difference.mean, decimals, "+") for difference in differences]),
     ]
     where_known = [
         (f"{level} % interval", [interval(d.low, d.high, decimals) for d in differences]),
-        *p_values,
-        ("P(better)", [rounded(comparison.better, 2) for comparison in comparisons]),
-        ("wins/ties/losses", list(map(_outcome, comparisons))),
-    ]
-    known = [column for column in where_known if any(column[1])]
-    return Table.of_columns([*settings, *texts], [*always, *known], caption)
-
-
-def _p_values(comparisons: list[Comparison]) -> list[Column]:
-    return [
-        ("p", [p_value(comparison.difference.p) for comparison in comparisons]),
+        ("p", [p_value(difference.p) for difference in differences]),
         ("p Holm", [p_value(comparison.p_holm) for comparison in comparisons]),
         ("sign-flip p", [p_value(comparison.p_sign_flip) for comparison in comparisons]),
         ("sign-flip p Holm", [p_value(comparison.p_sign_flip_holm) for comparison in comparisons]),
+        ("P(better)", [rounded(comparison.better, 2) for comparison in comparisons]),
+        ("wins/ties/losses", [_outcome(comparison) for comparison in comparisons]),
     ]
+    numbers += [(header, cells) for header, cells in where_known if any(cells) and header not in without]
+    return Table.of_columns([*settings, *texts], numbers, caption(findings, [header for header, _ in numbers]))
 
 
 def _seeds(own: int, other: int) -> str:

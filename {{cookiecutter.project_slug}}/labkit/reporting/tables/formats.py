@@ -14,8 +14,7 @@ from labkit.text import one_line
 
 BREAK = "\u200b"  # where a long name may go on in the next line
 # What LaTeX reads as a command or, at the start of a row, as an option of \\.
-LATEX = {
-    **{char: "\\" + char for char in "_&%#${}"},
+LATEX = {char: "\\" + char for char in "_&%#${}"} | {
     **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "|": r"\textbar{}"},
     **{"<": r"\textless{}", ">": r"\textgreater{}", '"': r"\char34{}", "`": r"\textasciigrave{}"},
     **{"[": "{[}", "*": "{*}", "±": r"$\pm$", "†": r"$^{\dagger}$", "→": r"$\to$", BREAK: r"\allowbreak{}"},
@@ -55,19 +54,20 @@ def settings_columns(groups: list[Group]) -> list[Column]:
 
 
 def to_csv(table: Table) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerows([[_csv_cell(cell) for cell in row] for row in (table.header, *table.rows)])
-    return text.getvalue()
+    return _csv([table.header, *table.rows])
 
 
 def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
     """A CSV file in full precision; blank where a row lacks a column or the value is no number."""
     columns = list(dict.fromkeys(key for row in rows for key in row))
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([_csv_cell(column) for column in columns])
-        writer.writerows([[_csv_cell(row.get(column)) for column in columns] for row in rows])
+    text = _csv([columns, *([row.get(column) for column in columns] for row in rows)])
+    path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def _csv(rows: list[list[Any]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([[_csv_cell(cell) for cell in row] for row in rows])
+    return text.getvalue()
 
 
 def _csv_cell(cell: object) -> object:
