@@ -17,9 +17,9 @@ from labkit.reporting.statistics import (
     unpaired_difference,
 )
 from labkit.runs.study import read_study
+from report_studies import A, B, C
 from run_folders import add_run, change_record, plan
 from scipy import stats
-from tests.report_studies import A, B, C
 
 MODELS = ("net2", "net5", "net7")
 

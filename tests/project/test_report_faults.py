@@ -15,8 +15,7 @@ from labkit.reporting.findings import summary_rows
 from labkit.reporting.tables.comparisons import comparison_rows
 from labkit.runs.places import find_places, read_places
 from labkit.runs.study import Study, read_study
-from run_folders import add_plan, add_run, add_test, add_unfinished, write_json
-from tests.report_studies import (
+from report_studies import (
     ACCURACY,
     NET2,
     NET5,
@@ -30,6 +29,7 @@ from tests.report_studies import (
     write_plan,
     written,
 )
+from run_folders import add_plan, add_run, add_test, add_unfinished, write_json
 
 
 @pytest.mark.parametrize("name", ["run.json", "test.json", "config.yaml", "metrics.csv"])

@@ -13,9 +13,7 @@ from labkit.reporting.answer import NOT_SUPPORTED, SUPPORTED
 from labkit.reporting.comparisons import PAIRED, WELCH, Comparison
 from labkit.reporting.findings import find
 from labkit.runs.study import read_study
-from run_folders import add_run, plan, write_json
-from scipy import stats
-from tests.report_studies import (
+from report_studies import (
     ACCURACY,
     NET2,
     NET5,
@@ -30,6 +28,8 @@ from tests.report_studies import (
     write_plan,
     written,
 )
+from run_folders import add_run, plan, write_json
+from scipy import stats
 
 
 @pytest.mark.parametrize("value", ["0.3", None, [0.3], {}, "x", 10**400], ids=lambda value: repr(value)[:9])

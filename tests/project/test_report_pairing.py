@@ -15,8 +15,8 @@ from labkit.reporting.statistics import seeds_needed
 from labkit.reporting.study_file import read_study_file
 from labkit.reporting.tables.comparisons import ablation_table, comparison_rows
 from labkit.runs.study import read_study
+from report_studies import ACCURACY, NET2, NET5, add_seeds, found, labels, pairs, said, write_plan, written
 from run_folders import add_run, add_unfinished, change_record, plan
-from tests.report_studies import ACCURACY, NET2, NET5, add_seeds, found, labels, pairs, said, write_plan, written
 
 
 def test_settings_that_differ_in_more_than_was_named_decide_nothing(study: Path) -> None:
