@@ -53,7 +53,7 @@ def test_an_improvement_too_small_to_matter_is_not_supported(study: Path) -> Non
     answer = answered(study)
     assert answer.word == NOT_SUPPORTED
     assert answer.sentence == "No improvement that matters: net5 against net2."
-    assert "an improvement of 0.02 is outside the interval" in why(answer)
+    assert "the interval rules out an improvement of 0.02" in why(answer)
 
 
 def test_what_is_worse_is_not_supported_and_for_a_loss_lower_is_better(study: Path) -> None:
@@ -76,21 +76,21 @@ def test_a_difference_that_scatters_is_not_decidable_and_says_how_many_seeds_wou
     add_pairs(study, [0.09, -0.04, 0.05, -0.03, 0.06, 0.02])
     answer = answered(study)
     assert answer.word == "not decidable with 6 seeds"
-    assert answer.sentence == ("55 seeds per setting would find a difference of 0.02 in 80 % of such studies.")
+    assert answer.sentence == "With 55 seeds per setting, 80 % of such studies would find a difference of 0.02."
 
 
 def test_an_improvement_that_may_be_too_small_is_not_decidable(study: Path) -> None:
     add_pairs(study, BETTER)
     answer = answered(study, smallest_difference=0.06)
     assert answer.word == "not decidable with 6 seeds"
-    assert "whether it is large enough to matter is open" in why(answer)
+    assert "there is an improvement, but it may be too small to matter" in why(answer)
 
 
 def test_fewer_than_five_seeds_decide_nothing(study: Path) -> None:
     add_pairs(study, BETTER[:4])
     answer = answered(study, seeds=[0, 1, 2, 3])
     assert answer.word == "not decidable with 4 seeds"
-    assert "4 seeds are too few for a test" in why(answer)
+    assert "a test needs at least 5 seeds per setting" in why(answer)
 
 
 def test_a_study_on_its_way_is_not_decided(study: Path) -> None:
@@ -98,7 +98,7 @@ def test_a_study_on_its_way_is_not_decided(study: Path) -> None:
     add_pairs(study, BETTER[:5])
     answer = answered(study)
     assert answer.word == "not decidable with 5 seeds"
-    assert "net5 lacks the planned seeds 5 and net2 lacks the planned seeds 5" in why(answer)
+    assert "net5 lacks the planned seed 5 and net2 lacks the planned seed 5" in why(answer)
 
 
 def test_a_run_that_diverged_is_waited_for_no_longer(study: Path) -> None:
@@ -124,7 +124,7 @@ def test_a_planned_setting_without_runs_is_named(study: Path) -> None:
     answer = answered(study, comparisons=[{"model": "net7"}])
     assert answer.word == "not decidable with 0 seeds"
     assert answer.verdicts[0].name == "net7 against net2"
-    assert why(answer) == "it has no finished run yet"
+    assert why(answer) == "net7 has no finished run yet"
 
 
 def test_seeds_without_an_effect_decide_nothing(study: Path) -> None:
@@ -146,7 +146,7 @@ def test_a_report_about_another_metric_does_not_answer_and_says_so(study: Path) 
     findings = find(read_study(study), plan(comparisons=[{"model": "net5"}]), "validation/loss", None, ["seed"])
     assert findings.answer is None
     assert not any(one.planned for one in findings.comparisons)
-    about = "this report is about validation/loss; the study is about validation/accuracy: it is not answered here"
+    about = "this report is about validation/loss and the study about validation/accuracy, so it is not answered here"
     assert about in find_warnings(findings)
 
 
@@ -161,13 +161,15 @@ def test_a_plan_that_is_younger_than_the_runs_is_named(study: Path) -> None:
     ("entries", "sentence"),
     [
         ({"metrc": "x"}, 'metrc: nothing reads this key; did you mean "metric"?'),
-        ({"question": None}, "the key 'question' has no value"),
-        ({"direction": "up"}, "direction: must be max or min, not 'up'"),
-        ({"alpha": 5}, "alpha: must be above 0 and below 1, such as 0.05, not 5"),
+        ({"question": None}, "question: has no value; studies/sweep_models.yaml explains it"),
+        ({"direction": "up"}, 'direction: "up" is none of max, min'),
+        ({"alpha": 5}, "alpha: must be above 0 and below 1, not 5"),
         ({"seeds": 5}, "seeds: must be a list of different seeds, such as [0, 1, 2], not 5"),
         ({"baseline": "net2"}, "baseline: must be a setting, such as {model: net2}, not 'net2'"),
         ({"comparisons": ["net5"]}, "comparisons: must be a list of settings"),
-        ({"smallest_difference": "1 %"}, "smallest_difference: must be a number of at least 0"),
+        ({"smallest_difference": "1 %"}, "smallest_difference: Value '1 %' of type 'str' could not be converted"),
+        ({"smallest_difference": -1}, "smallest_difference: must be at least 0, not -1"),
+        ({"formal_problem": ["x"]}, "formal_problem: Cannot convert"),
     ],
 )
 def test_a_mistake_in_a_study_file_is_one_sentence(entries: dict[str, Any], sentence: str, tmp_path: Path) -> None:
@@ -177,6 +179,15 @@ def test_a_mistake_in_a_study_file_is_one_sentence(entries: dict[str, Any], sent
         read_study_file(tmp_path, "depth")
     assert sentence in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_a_formula_in_a_study_file_is_text_and_refers_to_no_key(tmp_path: Path) -> None:
+    formula = r"predict $\hat{y}$ from ${\bf x}$ \\${z}"
+    content = {key: value for key, value in vars(plan(formal_problem=formula)).items() if key != "digest"}
+    (tmp_path / "depth.yaml").write_text(yaml.safe_dump(content))
+    file = read_study_file(tmp_path, "depth")
+    assert file
+    assert file.formal_problem == formula
 
 
 @pytest.mark.parametrize("text", ["", "question: [", "\xff"])

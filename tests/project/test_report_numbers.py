@@ -38,7 +38,7 @@ def test_metric_that_is_no_number_is_left_out_and_named(value: object, study: Pa
     change_metrics(add_run(study, "net2", 2), {ACCURACY: value})
     findings = found(study)
     assert means(findings) == [pytest.approx(0.905)]
-    assert f"{ACCURACY} is no number for seed 2: left out" in said(findings)
+    assert f"{ACCURACY} is not a number for seed 2, which its mean leaves out" in said(findings)
 
 
 @pytest.mark.parametrize("scale", [1e300, -1e300, 1e-300, 1e154, -1.0, 0.0])

@@ -14,9 +14,10 @@ from labkit.reporting.findings import find, summary_rows
 from labkit.reporting.statistics import seeds_needed
 from labkit.reporting.study_file import read_study_file
 from labkit.reporting.tables.comparisons import ablation_table, comparison_rows
+from labkit.runs.identity import identity
 from labkit.runs.study import read_study
 from report_studies import ACCURACY, NET2, NET5, add_seeds, found, labels, pairs, said, write_plan, written
-from run_folders import add_run, add_unfinished, change_record, plan
+from run_folders import add_run, add_unfinished, change_record, config_of, plan
 
 
 def test_settings_that_differ_in_more_than_was_named_decide_nothing(study: Path) -> None:
@@ -152,10 +153,14 @@ def test_settings_that_are_not_the_same_never_look_the_same(study: Path) -> None
     assert len(names) == len(set(names)) == 9
 
 
-def test_number_in_a_list_may_be_typed_in_two_ways(study: Path) -> None:
-    """As in a run's identity."""
-    add_run(study, "net2", 0, **{"data.sizes": [1, 2], "data.name": "d"})
-    add_run(study, "net2", 1, **{"data.sizes": [1.0, 2], "data.name": "d"})
+@pytest.mark.parametrize(
+    ("layers", "the_same"), [([1, 2], [1.0, 2]), ([{"width": 64}], [{"width": 64.0}]), ({0: 1.0}, {"0": 1})]
+)
+def test_settings_of_one_run_id_are_one_group_however_they_are_typed(layers: Any, the_same: Any, study: Path) -> None:
+    configs = [config_of(**{"model.layers": value}) for value in (layers, the_same)]
+    assert identity(configs[0]) == identity(configs[1])
+    add_run(study, "net2", 0, **{"model.layers": layers})
+    add_run(study, "net2", 1, **{"model.layers": the_same})
     assert [len(group.runs) for group in found(study).results.groups] == [2]
 
 

@@ -226,7 +226,7 @@ def test_nan_seed_is_dropped_and_named(study: Path) -> None:
         add_run(study, "net2", seed, accuracy)
     (row,) = summarised(study)
     assert (row["n"], row["mean"], row["seeds_not_a_number"]) == (3, pytest.approx(0.92), "1")
-    assert "net2: validation/accuracy is no number for seed 1: left out of its mean" in warnings_about(study)
+    assert "net2: validation/accuracy is not a number for seed 1, which its mean leaves out" in warnings_about(study)
     assert ("diverged", "not a number: validation/accuracy") in listed(study).values()
 
 
@@ -248,13 +248,16 @@ def test_doubts_about_the_runs_are_said(study: Path) -> None:
     monitor = {"metric": "validation/loss", "direction": "min"}
     change_record(other, launches=launches, data=data, monitor=monitor, best=record["best"])
     said = warnings_about(study)
-    assert "net2: validation/accuracy is the same for all seeds: had the seed an effect?" in said
-    assert "unequal numbers of seeds per setting: 1 to 2" in said
-    assert "mixed versions of the code: c0de00000001 (2 runs); c0de00000002 (1 run)" in said
+    assert "net2: validation/accuracy is the same for all seeds; check that the seed has an effect" in said
+    assert "the settings have unequal numbers of seeds: 1 to 2" in said
+    assert "the runs used different versions of the code: c0de00000001 (2 runs); c0de00000002 (1 run)" in said
     assert f"{other.name} was resumed after the code had changed" in said
-    assert "data digits was not the same in all runs: d1, split s1 (2 runs); d2, split s1 (1 run)" in said
-    assert "not chosen by one rule: max validation/accuracy (2 runs); min validation/loss (1 run)" in said
-    assert "not every run measured train/accuracy: blank where it was not" in said
+    assert "the data digits was not the same in all runs: d1, split s1 (2 runs); d2, split s1 (1 run)" in said
+    assert (
+        "chose their best evaluation by different rules: max validation/accuracy (2 runs); min validation/loss (1 run)"
+        in said
+    )
+    assert "not every run measured train/accuracy; it is blank where it was not measured" in said
     assert "only 1 of 3 runs were evaluated on the test set" in said
     assert [row["n"] for row in summarised(study, "train/accuracy")] == [2, 0]
 
@@ -366,5 +369,5 @@ def test_run_that_was_stopped_because_it_diverged_is_listed_and_in_no_number(stu
     about = {"run": stopped.name, "status": "diverged", "reason": reason, "model": "net2"}
     assert told == {**about, "seed": "2", "folder": stopped.as_posix()}
     assert [row["status"] for row in read_csv(folder / "tables" / "unfinished.csv")] == ["diverged", "diverged"]
-    assert "net2: 1 of 3 runs diverged without a result: left out of its mean" in warnings_about(study)
-    assert "1 run diverged in settings where none has a result: in no mean" in warnings_about(study)
+    assert "net2: 1 of 3 runs diverged without a result; its mean leaves them out" in warnings_about(study)
+    assert "1 run diverged in settings that have no result at all, and count in no mean" in warnings_about(study)

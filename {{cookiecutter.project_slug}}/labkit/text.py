@@ -24,6 +24,11 @@ def one_line(text: str) -> str:
     return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", lambda match: repr(match[0])[1:-1], text)
 
 
+def counted(n: int, what: str) -> str:
+    """'1 run', '3 runs'."""
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
+
+
 def duration(seconds: float) -> str:
     """Two units at most: 4.5 s, 45 s, 12 min, 3 h 05 min, 2 d 4 h."""
     minutes = round(seconds / 60)

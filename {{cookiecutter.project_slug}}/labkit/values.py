@@ -1,15 +1,18 @@
 """Settings as values: how nested ones become dotted keys, and which of them are the same."""
 
 import unicodedata
-from collections.abc import Mapping
 from typing import Any
 
 
-def flatten(node: Any, prefix: str = "") -> dict[str, Any]:
+def flatten(settings: dict[Any, Any], prefix: str = "") -> dict[str, Any]:
     """{"training": {"epochs": 5}} as {"training.epochs": 5}; lists are kept whole."""
-    if not isinstance(node, Mapping):
-        return {prefix[:-1]: node}
-    return {key: leaf for name, child in node.items() for key, leaf in flatten(child, f"{prefix}{name}.").items()}
+    flat: dict[str, Any] = {}
+    for key, value in settings.items():  # no generators, no abstract classes: a report calls this for every run
+        if isinstance(value, dict):
+            flat.update(flatten(value, f"{prefix}{key}."))
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
 
 
 def canonical(value: Any) -> Any:
@@ -22,7 +25,7 @@ def canonical(value: Any) -> Any:
         return value if value.isascii() else unicodedata.normalize("NFC", value)
     if kind is float:
         return int(value) if value.is_integer() else value
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {str(key): canonical(child) for key, child in value.items()}
     if isinstance(value, list | tuple):
         return [canonical(child) for child in value]

@@ -5,19 +5,19 @@ import io
 import json
 import math
 import operator
-from collections import defaultdict
-from dataclasses import dataclass, field
+from collections import Counter, defaultdict
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from labkit.reporting.grouping import Group, Grouping, Repeat, beside, group_runs
+from labkit.runs.files import METRICS
 from labkit.runs.json_shapes import is_number
 from labkit.runs.study import Run, Study
-from labkit.text import alternatives, one_line
+from labkit.text import alternatives, quantity_of
 
-DAMAGED = "{}: metrics.csv is missing or damaged: not in the learning curves"
 COMMAS = operator.methodcaller("count", b",")
 CHUNK = 1000  # files of curves that are parsed at once: more cost memory, fewer cost time
 
@@ -33,15 +33,14 @@ class Results(Grouping):
     direction: str  # of that metric: "max" or "min" is better
     monitor: dict[str, str]  # {"metric": ..., "direction": "max" | "min"}: what chose the best evaluation
     repeats: list[str]  # the keys that tell the runs of a group apart
-    _columns: dict[str, dict[str, float]] = field(default_factory=dict, repr=False)
 
     def measured(self, group: Group, metric: str) -> dict[Repeat, float]:
         """The metric by seed, where it is a number."""
-        if metric not in self._columns:
-            self._columns[metric] = dict(zip(self.values.index, self.values[metric].tolist(), strict=True))
-        column = self._columns[metric]
-        found = {repeat: column[run.name] for repeat, run in group.repeats.items()}
-        return {repeat: value for repeat, value in found.items() if math.isfinite(value)}
+        found = {
+            repeat: run.test.get(metric, run.record["best"]["metrics"].get(metric))
+            for repeat, run in group.repeats.items()
+        }
+        return {repeat: float(value) for repeat, value in found.items() if is_number(value)}
 
     @property
     def sign(self) -> int:
@@ -51,7 +50,7 @@ class Results(Grouping):
     @property
     def test_metric(self) -> str | None:
         """The same quantity on the test split, if any run was evaluated there."""
-        name = "test/" + self.metric.split("/", 1)[-1]
+        name = f"test/{quantity_of(self.metric)}"
         return name if name in self.values.columns and name != self.metric else None
 
 
@@ -65,7 +64,7 @@ def collect(study: Study, metric: str | None, direction: str | None, repeats: li
     runs = [run for group in grouping.groups for run in group.runs]
     values = pd.DataFrame([_numbers(run_metrics(run)) for run in runs], index=[run.name for run in runs])
     monitor = _most_common([run.record["monitor"] for run in runs])  # checks.py says so if there are several
-    about: str = metric or monitor["metric"]
+    about = metric or monitor["metric"]
     if about not in values.columns:
         raise ValueError(
             f"metric: no run of study {study.name!r} measured {about!r}; {alternatives(about, list(values))}"
@@ -73,12 +72,11 @@ def collect(study: Study, metric: str | None, direction: str | None, repeats: li
     better = direction or known_direction(about, {monitor["metric"]: monitor["direction"]})
     if better is None:
         raise ValueError(f"direction: is {about} better when it is higher or lower? Add direction=max or direction=min")
-    curves = _read_curves(study)
     return Results(
         **vars(grouping),
         study=study,
         values=values,
-        curves=curves,
+        curves=_read_curves(study),
         metric=about,
         direction=better,
         monitor=monitor,
@@ -91,27 +89,32 @@ def run_metrics(run: Run) -> dict[str, float | None]:
     return metrics_in(run.record["best"]) | run.test
 
 
-def _numbers(metrics: dict[str, Any]) -> dict[str, float]:
-    return {name: float(value) if is_number(value) else math.nan for name, value in metrics.items()}
-
-
 def metrics_in(evaluation: dict[str, Any]) -> dict[str, float | None]:
     """What was measured on a split, such as validation/loss; not the step, the epoch or the learning rate."""
     return {name: value for name, value in evaluation["metrics"].items() if "/" in name}
+
+
+def known_direction(metric: str, known: dict[str, str]) -> str | None:
+    """Of the same quantity on whatever split; a loss is better when it is lower. None: nothing tells."""
+    quantity = quantity_of(metric)
+    directions = {quantity_of(name): direction for name, direction in known.items()}
+    return directions.get(quantity, "min" if quantity == "loss" else None)
 
 
 def runs_rows(results: Results | None, study: Study) -> list[dict[str, Any]]:
     """One row per member of the study, in full precision; blank where there is nothing to know."""
     rows = []
     for run in study.runs:
-        known = {"run": run.name, "status": run.status, "reason": run.reason, "folder": run.path.as_posix()}
-        about = results.about.get(run.name, {}) if results else {}
-        rows.append(known | beside(about, known | (_outcome(run) if run.ended else {})))
+        columns = {"run": run.name, "status": run.status, "reason": run.reason, "folder": run.path.as_posix()}
+        settings = results.about.get(run.name, {}) if results else {}
+        outcome = _outcome(run) if run.ended else {}
+        rows.append(columns | beside(settings, columns | outcome))
     return rows
 
 
 def _outcome(run: Run) -> dict[str, Any]:
-    record, launch = run.record, run.record["launches"][-1]
+    record = run.record
+    launch = record["launches"][-1]
     return (
         {"best_step": record["best"]["step"], "best_epoch": record["best"]["epoch"]}
         | run_metrics(run)
@@ -122,40 +125,40 @@ def _outcome(run: Run) -> dict[str, Any]:
     )
 
 
+def _numbers(metrics: dict[str, Any]) -> dict[str, float]:
+    return {name: float(value) if is_number(value) else math.nan for name, value in metrics.items()}
+
+
 def _most_common(monitors: list[dict[str, str]]) -> dict[str, str]:
-    texts = [json.dumps(monitor, sort_keys=True) for monitor in monitors]
-    return json.loads(max(sorted(set(texts)), key=texts.count))
-
-
-def known_direction(metric: str, known: dict[str, str]) -> str | None:
-    """Of the same quantity on whatever split; a loss is better when it is lower. None: nothing tells."""
-    quantity = metric.split("/", 1)[-1]
-    directions = {name.split("/", 1)[-1]: direction for name, direction in known.items()}
-    return directions.get(quantity, "min" if quantity == "loss" else None)
+    counts = Counter(json.dumps(monitor, sort_keys=True) for monitor in monitors)
+    return json.loads(max(sorted(counts), key=counts.__getitem__))  # of equals the first by name, wherever it was read
 
 
 def _read_curves(study: Study) -> pd.DataFrame:
     """Every metrics.csv of the runs with results; a half-written last line is cut, a damaged file is named."""
-    bodies: dict[bytes, list[tuple[str, bytes]]] = defaultdict(list)
+    bodies: dict[bytes, list[tuple[str, bytes]]] = defaultdict(list)  # by header: those are parsed together
     frames = []
+    damaged = []
     for run in study.ended:
         try:
-            with open(f"{run.study}/{run.name}/metrics.csv", "rb") as file:  # a Path takes as long as the reading
+            with open(f"{run.study}/{run.name}/{METRICS}", "rb") as file:  # a Path takes as long as the reading
                 header, _, body = file.read().partition(b"\n")
         except OSError:
-            header, body = b"", b""
-        header, body = header.strip(), body[: body.rfind(b"\n") + 1]
+            header = body = b""
+        header = header.strip()
+        body = body[: body.rfind(b"\n") + 1]
         columns = next(csv.reader([header.decode("utf-8", "replace")]), [])
         if "step" not in columns or not _is_table(body, len(columns)):
-            study.warnings.append(DAMAGED.format(one_line(run.name)))
+            damaged.append(run.name)
             continue
         bodies[header].append((run.name, body))
         if len(bodies[header]) == CHUNK:
             frames.append(_parse(header, bodies.pop(header)))
     frames += [_parse(header, parts) for header, parts in bodies.items()]
     curves = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame({"run": [], "step": []})
-    astray = set(curves.loc[~np.isfinite(curves["step"].to_numpy(float)), "run"])
-    study.warnings += [DAMAGED.format(one_line(name)) for name in sorted(astray)]
+    astray = sorted(curves.loc[~np.isfinite(curves["step"].to_numpy(float)), "run"].unique())
+    for name in damaged + astray:
+        study.warnings.append(f"{name}: metrics.csv is missing or damaged: not in the learning curves")
     return curves.loc[~curves["run"].isin(astray)] if astray else curves
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -11,7 +10,6 @@ from labkit.reporting.grouping import ABLATION, NO_ABLATION, Group, Repeat
 from labkit.reporting.statistics import (
     NAN,
     TEST_FROM,
-    Array,
     Difference,
     holm,
     paired_difference,
@@ -19,8 +17,8 @@ from labkit.reporting.statistics import (
     sign_flip_p,
     unpaired_difference,
 )
-from labkit.reporting.study_file import StudyFile
-from labkit.text import alternatives
+from labkit.reporting.study_file import Setting, StudyFile
+from labkit.text import alternatives, split_of
 
 PAIRED, WELCH, CORRECTED = "paired", "Welch", "Nadeau-Bengio"
 
@@ -52,105 +50,53 @@ def compare(results: Results, pairs: Iterable[tuple[int, int, bool]], alpha: flo
     """(group, against, planned) each; the Holm correction is over the planned ones, and over all others."""
     comparisons = [_compare(results, *pair, alpha) for pair in pairs]
     for planned in (True, False):
-        family = [one for one in comparisons if one.planned == planned]
-        adjusted = zip(
-            family,
-            holm([one.difference.p for one in family]),
-            holm([one.p_sign_flip for one in family]),
-            strict=True,
-        )
-        for one, p, p_sign_flip in adjusted:
-            one.p_holm, one.p_sign_flip_holm = p, p_sign_flip
+        family = [comparison for comparison in comparisons if comparison.planned == planned]
+        p_holm = holm([comparison.difference.p for comparison in family])
+        p_sign_flip_holm = holm([comparison.p_sign_flip for comparison in family])
+        for position, comparison in enumerate(family):
+            comparison.p_holm = p_holm[position]
+            comparison.p_sign_flip_holm = p_sign_flip_holm[position]
     return comparisons
 
 
 def planned_pairs(results: Results, file: StudyFile) -> list[tuple[int, int, bool]]:
     """All settings against the baseline that the study's file names, and what else it planned to compare."""
-    baseline = find_groups(results, file.baseline, "baseline")
     pairs: dict[tuple[int, int], bool] = {}
-    for setting in file.comparisons:
-        own = {key: value for key, value in setting.items() if key != "against"}
-        against = setting.get("against")
-        others = find_groups(results, against, "comparisons") if against else baseline
+    baseline = find_groups(results, file.baseline, "baseline")
+    for own, against in file.planned:
+        opponents = find_groups(results, against, "comparisons")
         for position in find_groups(results, own, "comparisons"):
-            opponent = _opponent(results, position, others, {*own, *(against or file.baseline)})
+            opponent = _opponent(results, position, opponents, {*own, *against})
             if opponent is not None:
                 pairs[position, opponent] = True
     for position in range(len(results.groups)):
         opponent = _opponent(results, position, baseline, set(file.baseline))
-        if opponent is not None and (position, opponent) not in pairs:
-            pairs[position, opponent] = False
+        if opponent is not None:
+            pairs.setdefault((position, opponent), False)
     return [(*pair, planned) for pair, planned in pairs.items()]
 
 
 def ablation_pairs(results: Results) -> list[tuple[int, int]]:
     """Every named ablation and the same setting without it."""
-    whole = [i for i, group in enumerate(results.groups) if group.config[ABLATION] == NO_ABLATION]
-    parts = [i for i, group in enumerate(results.groups) if group.config[ABLATION] != NO_ABLATION]
-    pairs = [(i, _opponent(results, i, whole, {ABLATION})) for i in parts]
+    ablations = _ablations(results)
+    whole = [i for i in range(len(results.groups)) if i not in ablations]
+    pairs = [(i, _opponent(results, i, whole, {ABLATION})) for i in ablations]
     return [(i, opponent) for i, opponent in pairs if opponent is not None]
 
 
 def compared_with_nothing(
-    results: Results, file: StudyFile | None, comparisons: list[Comparison], ablations: list[Comparison]
+    results: Results, baselines: list[int], comparisons: list[Comparison], ablations: list[Comparison]
 ) -> list[str]:
     """The labels of settings that have no opponent which differs from them in nothing but what was named."""
-    baseline = find_groups(results, file.baseline, "baseline") if file else []
-    compared = {one.group for one in ablations}
-    expected = [i for i, group in enumerate(results.groups) if group.config[ABLATION] != NO_ABLATION]
-    if baseline:
-        compared |= {*baseline, *(one.group for one in comparisons)}
+    compared = {comparison.group for comparison in ablations}
+    expected = _ablations(results)
+    if baselines:
+        compared |= {*baselines, *(comparison.group for comparison in comparisons)}
         expected = list(range(len(results.groups)))
     return [results.groups[i].label for i in expected if i not in compared]
 
 
-def by_mean(results: Results, means: list[float]) -> list[int]:
-    """The positions of all groups, the best mean of the report's metric first, those without one last."""
-    worse = [-results.sign * mean if np.isfinite(mean) else np.inf for mean in means]
-    return sorted(range(len(means)), key=worse.__getitem__)
-
-
-def is_distinguishable(comparison: Comparison, alpha: float) -> bool:
-    """By the adjusted test; with too few seeds for one, by the interval alone."""
-    if min(comparison.n) >= TEST_FROM and np.isfinite(comparison.p_holm):
-        return comparison.p_holm < alpha
-    return comparison.difference.low > 0 or comparison.difference.high < 0
-
-
-def _compare(results: Results, group: int, against: int, planned: bool, alpha: float) -> Comparison:
-    own, other = (results.groups[i] for i in (group, against))
-    b, a = (results.measured(one, results.metric) for one in (own, other))
-    alone = sorted(own.repeats.keys() ^ other.repeats.keys(), key=str)
-    confidence, splits = 1 - alpha, _test_per_train(results, own, other)
-    if alone and not splits:
-        x, y = (np.array(list(one.values())) for one in (b, a))
-        difference, flip, outcome = unpaired_difference(x, y, confidence), NAN, (None, None, None)
-        method, n = WELCH, (len(x), len(y))
-    else:
-        shared = [repeat for repeat in b if repeat in a]  # a seed without a number takes its partner with it
-        x, y = (np.array([one[repeat] for repeat in shared]) for one in (b, a))
-        difference, flip = paired_difference(x, y, confidence, splits), sign_flip_p(x, y)
-        outcome, method, n = _outcome(x, y, results.direction), CORRECTED if splits else PAIRED, (len(x), len(y))
-    better = probability_of_improvement(x, y, results.direction)
-    return Comparison(group, against, planned, method, n, difference, flip, better, *outcome, alone=alone)
-
-
-def _outcome(b: Array, a: Array, direction: str) -> tuple[int, int, int]:
-    """Wins, ties and losses of the pairs."""
-    gain = (b - a) if direction == "max" else (a - b)
-    return int((gain > 0).sum()), int((gain == 0).sum()), int((gain < 0).sum())
-
-
-def _test_per_train(results: Results, *groups: Group) -> float | None:
-    """n_test / n_train, if the runs of a group were trained on more than one split of the data."""
-    if all(len({run.record["data"]["split_fingerprint"] for run in group.runs}) < 2 for group in groups):
-        return None
-    split = "test" if results.metric.startswith("test/") else "validation"
-    examples = groups[0].runs[0].record["data"]["examples"]
-    return examples[split] / examples["train"]
-
-
-def find_groups(results: Results, setting: dict[str, Any], key: str) -> list[int]:
+def find_groups(results: Results, setting: Setting, key: str) -> list[int]:
     """The positions of the groups of a setting; none if no such run has ended. ValueError where no run has its key."""
     known = sorted({name for group in results.groups for name in group.config})
     for name in setting:
@@ -161,16 +107,77 @@ def find_groups(results: Results, setting: dict[str, Any], key: str) -> list[int
     return [i for i, group in enumerate(results.groups) if group.has(setting)]
 
 
+def is_distinguishable(comparison: Comparison, alpha: float) -> bool:
+    """By the adjusted test; with too few seeds for one, by the interval alone."""
+    if min(comparison.n) >= TEST_FROM and np.isfinite(comparison.p_holm):
+        return comparison.p_holm < alpha
+    return comparison.difference.low > 0 or comparison.difference.high < 0
+
+
+def _compare(results: Results, group: int, against: int, planned: bool, alpha: float) -> Comparison:
+    own = results.groups[group]
+    other = results.groups[against]
+    b = results.measured(own, results.metric)
+    a = results.measured(other, results.metric)
+    alone = sorted(own.repeats.keys() ^ other.repeats.keys(), key=str)
+    test_per_train = _test_per_train(results, own, other)
+    in_pairs = not alone or bool(test_per_train)
+    if in_pairs:  # a seed without a number takes its partner with it
+        b = {repeat: value for repeat, value in b.items() if repeat in a}
+        a = {repeat: a[repeat] for repeat in b}
+    x = np.array(list(b.values()))
+    y = np.array(list(a.values()))
+    if in_pairs:
+        method = CORRECTED if test_per_train else PAIRED
+        difference = paired_difference(x, y, 1 - alpha, test_per_train)
+        gains = results.sign * (x - y)
+        outcome = [int(count) for count in ((gains > 0).sum(), (gains == 0).sum(), (gains < 0).sum())]
+    else:
+        method = WELCH
+        difference = unpaired_difference(x, y, 1 - alpha)
+        outcome = [None, None, None]
+    return Comparison(
+        group,
+        against,
+        planned,
+        method,
+        (len(x), len(y)),
+        difference,
+        sign_flip_p(x, y) if in_pairs else NAN,
+        probability_of_improvement(x, y, results.direction),
+        *outcome,
+        alone=alone,
+    )
+
+
+def _ablations(results: Results) -> list[int]:
+    """The positions of the groups that have the name of an ablation."""
+    return [i for i, group in enumerate(results.groups) if group.config[ABLATION] != NO_ABLATION]
+
+
+def _test_per_train(results: Results, *groups: Group) -> float | None:
+    """n_test / n_train, if the runs of a group were trained on more than one split of the data."""
+    if all(len({run.record["data"]["split_fingerprint"] for run in group.runs}) < 2 for group in groups):
+        return None
+    part = "test" if split_of(results.metric) == "test" else "validation"
+    examples = groups[0].runs[0].record["data"]["examples"]
+    return examples[part] / examples["train"]
+
+
 def _opponent(results: Results, position: int, candidates: list[int], named: set[str]) -> int | None:
     """The one candidate that agrees with the group in all that varies beside the keys that were named: any other
     difference could be the cause as well. A key that one of the two does not have is no difference."""
     if position in candidates:
         return None
-    own = {key: value for key, value in results.groups[position].settings.items() if key not in named}
-    differing = {
-        i: [(value, there) for key, value in own.items() if (there := results.groups[i].settings[key]) != value]
-        for i in candidates
-    }
-    equal = [i for i in candidates if not differing[i]]
-    agreeing = equal or [i for i in candidates if all("" in pair for pair in differing[i])]
-    return agreeing[0] if len(agreeing) == 1 else None
+    own = results.groups[position].settings
+    equal = []
+    agreeing = []
+    for i in candidates:
+        other = results.groups[i].settings
+        differing = [key for key in own if key not in named and own[key] != other[key]]
+        if not differing:
+            equal.append(i)
+        elif all("" in (own[key], other[key]) for key in differing):
+            agreeing.append(i)
+    opponents = equal or agreeing
+    return opponents[0] if len(opponents) == 1 else None

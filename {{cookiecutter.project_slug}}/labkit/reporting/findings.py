@@ -10,7 +10,6 @@ from labkit.reporting.collect import Results, collect, run_metrics
 from labkit.reporting.comparisons import (
     Comparison,
     ablation_pairs,
-    by_mean,
     compare,
     find_groups,
     is_distinguishable,
@@ -52,32 +51,40 @@ def find(
     study: Study, file: StudyFile | None, metric: str | None, direction: str | None, repeats: list[str]
 ) -> Findings:
     """Of a study with at least one run with results; `metric` and `direction` None: those of the study's file."""
-    if file and direction and direction != file.direction and metric in (None, file.metric):
-        raise ValueError(f"direction: studies/{study.name}.yaml says {file.direction}; leave it out, or change it")
-    if file and (metric is None or metric == file.metric):
-        results = collect(study, file.metric, file.direction, repeats)
-        planned = True
-    else:
-        results, planned = collect(study, metric, direction, repeats), False
-    summary = summarise(results)
+    asked = file if file and metric in (None, file.metric) else None  # None: the report is about something else
+    if asked:
+        if direction not in (None, asked.direction):
+            raise ValueError(f"direction: studies/{study.name}.yaml says {asked.direction}; leave it out, or change it")
+        metric = asked.metric
+        direction = asked.direction
+    results = collect(study, metric, direction, repeats)
     alpha = file.alpha if file else ALPHA
-    ranking = by_mean(results, [one.mean for one in summary[results.metric]])
-    best = ranking[0] if summary[results.metric][ranking[0]].n else None
-    everyone = range(len(results.groups))
-    to_best = compare(results, [(i, best, False) for i in everyone if best not in (None, i)], alpha)
-    marks = [BEST if i == best else "" for i in everyone]
-    for one in to_best:
-        if not is_distinguishable(one, alpha) and summary[results.metric][one.group].n:
-            marks[one.group] = TIED
-    comparisons = to_best
+    summary = summarise(results)
+    estimates = summary[results.metric]
+    worse = [-results.sign * estimate.mean if estimate.n else np.inf for estimate in estimates]
+    ranking = sorted(range(len(estimates)), key=worse.__getitem__)
+    marks = [""] * len(estimates)
+    against_best = []
+    if estimates[ranking[0]].n:
+        best = ranking[0]
+        against_best = compare(results, [(i, best, False) for i in range(len(estimates)) if i != best], alpha)
+        marks[best] = BEST
+    for comparison in against_best:
+        if estimates[comparison.group].n and not is_distinguishable(comparison, alpha):
+            marks[comparison.group] = TIED
     if file:
         pairs = planned_pairs(results, file)
-        comparisons = compare(results, [(*pair[:2], pair[2] and planned) for pair in pairs], alpha)
-    decided = {(one.group, one.against): one for one in comparisons if one.planned}
+        if not asked:  # nothing was planned for this metric
+            pairs = [(group, against, False) for group, against, _ in pairs]
+        comparisons = compare(results, pairs, alpha)
+    else:
+        comparisons = against_best
+    # What was planned is judged once, whichever table shows it.
+    decided = {(comparison.group, comparison.against): comparison for comparison in comparisons if comparison.planned}
     parts = ablation_pairs(results)
     exploratory = compare(results, [(*pair, False) for pair in parts if pair not in decided], alpha)
     ablations = [decided[pair] for pair in parts if pair in decided] + exploratory
-    answered = answer(results, file, comparisons) if file and planned else None
+    answered = answer(results, asked, comparisons) if asked else None
     return Findings(results, summary, file, comparisons, ablations, ranking, marks, answered)
 
 

@@ -5,8 +5,7 @@ Nothing here knows the name of a setting: all are found in the files.
 
 import json
 import re
-import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,13 +13,13 @@ from typing import Any
 
 import yaml
 
+from labkit.runs.identity import settings as settings_of
 from labkit.runs.json_shapes import is_number
 from labkit.runs.study import Run, Study
-from labkit.text import alternatives, one_line
+from labkit.text import alternatives
+from labkit.values import canonical, flatten
 
-# What never changes the result; the name of an ablation says the same as the settings that it changes.
-NOT_A_SETTING = ("study", "system", "restart", "ablation")
-ABLATION = "ablation"  # shown like a setting where a study has ablations
+ABLATION = "ablation"  # no setting, as it only names the settings that it changes, but shown like one
 NO_ABLATION = "none"
 OTHER_THAN_TEXT = re.compile(r"|~|null|true|false|[-+]?[\d.][\d._]*(e[-+]?\d+)?", re.IGNORECASE)
 Settings = dict[str, Any]  # dotted keys: {"model.name": "net2"}
@@ -32,24 +31,24 @@ class Group:
     """The runs that differ in nothing but what repeats them."""
 
     settings: dict[str, str]  # what varies in this study, as text: {"model": "net2", "training.epochs": "5"}
-    config: Settings = field(default_factory=dict)  # all of it, dotted; also "model" for "model.name"
-    runs: list[Run] = field(default_factory=list)  # with results, by seed
+    config: Settings  # all of it, dotted; also "model" for "model.name"
+    repeats: dict[Repeat, Run]  # the runs with results, in the order of their seeds
     unfinished: list[Run] = field(default_factory=list)  # same settings, no result
-    repeats: dict[Repeat, Run] = field(default_factory=dict)  # the runs with results by their seed
-    diverged: list[Repeat] = field(default_factory=list)  # what repeats those without a result that diverged
+    diverged: list[Repeat] = field(default_factory=list)  # the seeds of those among them that diverged
+
+    @property
+    def runs(self) -> list[Run]:
+        """The runs with results, by seed."""
+        return list(self.repeats.values())
 
     @property
     def label(self) -> str:
-        """net5, lr=0.001: names speak for themselves, other values need the end of their key."""
-        shown = {key: value for key, value in self.settings.items() if value}  # a model may lack a setting of another
-        ends = [key.split(".")[-1] for key in self.settings]
-        short = {key: end if ends.count(end) == 1 else key for key, end in zip(self.settings, ends, strict=True)}
-        return ", ".join(f"{short[key]}={value}" if "." in key else value for key, value in shown.items())
+        return label_of(self.settings)
 
-    def has(self, setting: dict[str, Any]) -> bool:
+    def has(self, setting: Settings) -> bool:
         """Whether this is a group of {"model": "net2"}, or of whatever keys and values are given."""
         return all(
-            key in self.config and as_text(self.config[key]) == as_text(_canonical(value))
+            key in self.config and as_text(self.config[key]) == as_text(canonical(value))
             for key, value in setting.items()
         )
 
@@ -67,60 +66,71 @@ class Grouping:
 def group_runs(study: Study, repeats: list[str]) -> Grouping:
     """A second run of the same settings and seed becomes a duplicate."""
     _check_repeats(study, repeats)
-    found: dict[str, list[tuple[Repeat, Run]]] = defaultdict(list)
-    settings: dict[str, Settings] = {}
-    names: dict[str, set[str]] = defaultdict(set)
+    settings: dict[str, Settings] = {}  # by signature, as the next two
+    members: dict[str, list[tuple[Repeat, Run]]] = defaultdict(list)
+    ablations: dict[str, set[str]] = defaultdict(set)
     for run in study.ended:
         own, repeat = split(run.record["config"], repeats)
         signature = _signature(own)
         settings[signature] = own
-        found[signature].append((repeat, run))
-        names[signature] |= {run.record["config"].get(ABLATION)} - {None}
-    shown = _with_ablations(settings, names)
-    varying = _find_varying(list(shown.values()))
+        members[signature].append((repeat, run))
+        if name := run.record["config"].get(ABLATION):
+            ablations[signature].add(name)
+    shown = settings
+    if any(names - {NO_ABLATION} for names in ablations.values()):
+        shown = {signature: {ABLATION: _ablation(ablations[signature])} | own for signature, own in settings.items()}
+    texts = _texts(list(shown.values()))
+    varying = _find_varying(texts)
     keys = varying or ["model.name"]  # where nothing varies, the one row still needs a name
     groups: dict[str, Group] = {}
     about: dict[str, dict[str, Any]] = {}
     for signature in sorted(shown, key=lambda signature: _order(shown[signature], keys)):
         own = shown[signature]
-        groups[signature] = Group(
-            _cells(own, keys), {ABLATION: NO_ABLATION} | own | {shorten(key): own[key] for key in own}
-        )
-        _fill(groups[signature], found[signature])
-        cells = groups[signature].settings
-        about |= {run.name: cells | dict(zip(repeats, repeat, strict=True)) for repeat, run in found[signature]}
+        config = {ABLATION: NO_ABLATION} | own | {shorten(key): value for key, value in own.items()}
+        group = Group(_cells(own, keys), config, _without_duplicates(members[signature]))
+        groups[signature] = group
+        for repeat, run in members[signature]:
+            about[run.name] = group.settings | dict(zip(repeats, repeat, strict=True))
     for run, own, repeat in _unfinished(study, repeats):
-        about[run.name] = _cells(own, keys) | dict(zip(repeats, repeat, strict=True))
-        if group := groups.get(_signature(own)):
+        group = groups.get(_signature(own))
+        cells = group.settings if group else _cells(own, keys)
+        about[run.name] = cells | dict(zip(repeats, repeat, strict=True))
+        if group:
             group.unfinished.append(run)
-            group.diverged += [repeat] if run.status == "diverged" else []
-            about[run.name] |= group.settings
-    constant = _find_constant(list(settings.values()), keys)
+            if run.status == "diverged":
+                group.diverged.append(repeat)
+    constant = {
+        key: as_text(value)
+        for key, value in next(iter(settings.values())).items()
+        if key not in keys and len(set(texts[key])) == 1
+    }
     return Grouping(list(groups.values()), [shorten(key) for key in varying], constant, about)
 
 
-def split(config: dict[str, Any], repeats: list[str]) -> tuple[Settings, Repeat]:
+def split(config: Settings, repeats: list[str]) -> tuple[Settings, Repeat]:
     """The settings, and what tells the run from others of the same settings."""
-    own = flatten({key: value for key, value in config.items() if key not in NOT_A_SETTING})
+    own = settings_of(config)
     return own, tuple(own.pop(key, None) for key in repeats)
-
-
-def flatten(config: dict[str, Any], prefix: str = "") -> Settings:
-    """{"model": {"name": "net2"}} -> {"model.name": "net2"}, values in the form in which they are compared."""
-    flat: Settings = {}
-    for key, value in config.items():
-        if type(value) is dict:
-            flat.update(flatten(value, f"{prefix}{key}."))
-        else:
-            flat[f"{prefix}{key}"] = _canonical(value)
-    return flat
 
 
 def as_text(value: object) -> str:
     """A setting as YAML writes it, never rounded; a text that YAML would take for something else is in quotes."""
-    if not isinstance(value, str):
-        return json.dumps(value, default=str)
-    return json.dumps(value) if OTHER_THAN_TEXT.fullmatch(value) else one_line(value)
+    if isinstance(value, str) and not OTHER_THAN_TEXT.fullmatch(value):
+        return value
+    return json.dumps(value, default=str)
+
+
+def label_of(settings: dict[str, str]) -> str:
+    """net5, lr=0.001: names speak for themselves, other values need the end of their key."""
+    ends = Counter(key.split(".")[-1] for key in settings)
+    parts = []
+    for key, value in settings.items():
+        end = key.split(".")[-1]
+        if value and "." in key:
+            parts.append(f"{end if ends[end] == 1 else key}={value}")
+        elif value:  # a model may lack a setting of another
+            parts.append(value)
+    return ", ".join(parts)
 
 
 def shorten(key: str) -> str:
@@ -133,34 +143,23 @@ def seed_text(repeat: Repeat) -> str:
     return "/".join(map(as_text, repeat))
 
 
-def _canonical(value: Any) -> Any:
-    """As in a run's identity, 1 and 1.0 are one number and a letter with an accent is one letter however typed."""
-    if type(value) is float and value.is_integer():
-        return int(value)
-    if type(value) is list:
-        return [_canonical(one) for one in value]
-    return unicodedata.normalize("NFC", value) if type(value) is str and not value.isascii() else value
+def beside(settings: Settings, columns: dict[str, Any]) -> dict[str, Any]:
+    """The settings and the columns of a row; a setting that is called like a column is prefixed."""
+    return {f"setting.{key}" if key in columns else key: value for key, value in settings.items()} | columns
 
 
 def _signature(settings: Settings) -> str:
-    """Two runs are repetitions of each other only if these are equal."""
+    """Two runs are repetitions of each other only if these are equal; repr tells true from 1, and "1" from 1."""
     return repr(sorted(settings.items()))
 
 
-def _with_ablations(settings: dict[str, Settings], names: dict[str, set[str]]) -> dict[str, Settings]:
-    """The settings with the names of the ablations as one more, if there are any: equal settings have one name."""
-    if not set().union(*names.values()) - {NO_ABLATION}:
-        return settings
-    return {signature: {ABLATION: _ablation(names[signature]), **own} for signature, own in settings.items()}
-
-
 def _ablation(names: set[str]) -> str:
-    """One that changes nothing is the whole, whatever its name."""
+    """Settings that were run under several names have all of them; one that changes nothing is the whole."""
     return NO_ABLATION if NO_ABLATION in names or not names else " = ".join(sorted(names))
 
 
 def _check_repeats(study: Study, repeats: list[str]) -> None:
-    known = sorted({key for run in study.ended[:1] for key in flatten(run.record["config"])})
+    known = sorted(flatten(study.ended[0].record["config"]))
     for key in repeats:
         if repeats.count(key) > 1:
             raise ValueError(f"repeats: names {key} twice; name it once")
@@ -168,37 +167,42 @@ def _check_repeats(study: Study, repeats: list[str]) -> None:
             raise ValueError(f"repeats: no run has a setting {key!r}; {alternatives(key, known)}")
 
 
-def _find_varying(configs: list[Settings]) -> list[str]:
-    """The keys with more than one value, without those that an ablation and a `<section>.name` already determine."""
-    keys = list(dict.fromkeys(key for config in configs for key in config))
-    values = {key: [repr(config.get(key, ...)) for config in configs] for key in keys}
-    varying = [key for key in keys if len(set(values[key])) > 1]
+def _texts(configs: list[Settings]) -> dict[str, list[str]]:
+    """Of every key its value in each configuration, as text that tells true from 1."""
+    every_key: Settings = {}
+    for config in configs:
+        every_key |= config
+    return {key: [repr(config.get(key, ...)) for config in configs] for key in every_key}
+
+
+def _find_varying(texts: dict[str, list[str]]) -> list[str]:
+    """The keys with more than one value, names first.
+
+    Without those that a name already determines: where every net2 has 2 layers and every net5 has 5, a column for the
+    layers would say nothing. Ablations have names as well, and so has every section with a `<section>.name`.
+    """
+    varying = [key for key, values in texts.items() if len(set(values)) > 1]
     shown = []
     for key in varying:
         section = key.split(".", 1)[0] + ".name"
-        labels = [label for label in (ABLATION, section) if label in varying and label != key]
-        by_label = list(zip(*(values[label] for label in labels), strict=True))
-        determined = labels and len(set(zip(by_label, values[key], strict=True))) == len(set(by_label))
+        names = [texts[name] for name in (ABLATION, section) if name in varying and name != key]
+        by_name = list(zip(*names, strict=True))
+        determined = names and len(set(zip(by_name, texts[key], strict=True))) == len(set(by_name))
         if key == ABLATION or not determined:
             shown.append(key)
     return sorted(shown, key=lambda key: (not key.endswith(".name"), key != ABLATION))
 
 
-def _find_constant(configs: list[Settings], shown: list[str]) -> dict[str, str]:
-    return {
-        key: as_text(value)
-        for key, value in configs[0].items()
-        if key not in shown and all(config.get(key, ...) == value for config in configs)
-    }
-
-
-def _fill(group: Group, runs: list[tuple[Repeat, Run]]) -> None:
-    for repeat, run in sorted(runs, key=lambda one: ([_natural(key) for key in one[0]], one[1].name)):
-        first = group.repeats.setdefault(repeat, run)
-        if first is run:
-            group.runs.append(run)
-        else:
-            run.status, run.reason = "duplicate", f"has the settings and the seed of {one_line(first.name)}"
+def _without_duplicates(members: list[tuple[Repeat, Run]]) -> dict[Repeat, Run]:
+    """The first run of each seed, in the order of the seeds; the others are marked."""
+    found: dict[Repeat, Run] = {}
+    # Ordered by name as well, so that the same one counts wherever the runs are read.
+    for repeat, run in sorted(members, key=lambda member: ([_natural(key) for key in member[0]], member[1].name)):
+        first = found.setdefault(repeat, run)
+        if first is not run:
+            run.status = "duplicate"
+            run.reason = f"has the settings and the seed of {first.name}"
+    return found
 
 
 def _unfinished(study: Study, repeats: list[str]) -> Iterator[tuple[Run, Settings, Repeat]]:
@@ -209,24 +213,8 @@ def _unfinished(study: Study, repeats: list[str]) -> Iterator[tuple[Run, Setting
                 yield run, *split(config, repeats)
 
 
-def _cells(own: Settings, keys: list[str]) -> dict[str, str]:
-    return {shorten(key): as_text(own[key]) if key in own else "" for key in keys}
-
-
-def _order(own: Settings, keys: list[str]) -> list[tuple[bool, float, str]]:
-    """The whole comes before its ablations."""
-    return [_natural(own.get(key, "") if (key, own.get(key)) != (ABLATION, NO_ABLATION) else "") for key in keys]
-
-
-def _natural(value: object) -> tuple[bool, float, str]:
-    """Numbers by size, before text; net2 before net10."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and is_number(value):
-        return False, float(value), ""
-    return True, 0.0, re.sub(r"\d+", lambda digits: digits[0].zfill(12), as_text(value))
-
-
-def _read_config(run: Run) -> dict[str, Any] | None:
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+def _read_config(run: Run) -> Settings | None:
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where it was built
     try:
         config = yaml.load((run.path / "config.yaml").read_bytes(), loader)
     except (OSError, yaml.YAMLError):
@@ -234,6 +222,17 @@ def _read_config(run: Run) -> dict[str, Any] | None:
     return config if isinstance(config, dict) else None
 
 
-def beside(settings: dict[str, Any], columns: dict[str, Any]) -> dict[str, Any]:
-    """The settings and the columns of a row; a setting that is called like a column is prefixed."""
-    return {f"setting.{key}" if key in columns else key: value for key, value in settings.items()} | columns
+def _cells(own: Settings, keys: list[str]) -> dict[str, str]:
+    return {shorten(key): as_text(own[key]) if key in own else "" for key in keys}
+
+
+def _order(own: Settings, keys: list[str]) -> list[tuple[bool, float, str]]:
+    """The whole comes before its ablations."""
+    return [_natural("" if key == ABLATION and own[key] == NO_ABLATION else own.get(key, "")) for key in keys]
+
+
+def _natural(value: object) -> tuple[bool, float, str]:
+    """Numbers by size, before text; net2 before net10."""
+    if is_number(value):
+        return False, float(value), ""
+    return True, 0.0, re.sub(r"\d+", lambda digits: digits[0].zfill(12), as_text(value))

@@ -24,11 +24,14 @@ def write_outputs(folder: Path, study: Study, config: ReportConfig, target: Path
     (folder / "tables").mkdir()
     (folder / "figures").mkdir()
     file = read_study_file(Path(config.study_files_dir), study.name)
-    contents = Contents(study, file, None, {}, {}, [], study.warnings)
+    findings = None
+    captions: dict[str, str] = {}
+    not_drawn: list[str] = []
+    warnings = study.warnings
     if study.ended:
         findings = find(study, file, config.metric, config.direction, config.repeats)
-        contents.findings, contents.warnings = findings, find_warnings(findings)
-        contents.captions, contents.not_drawn = draw_figures(
+        warnings = find_warnings(findings)
+        captions, not_drawn = draw_figures(
             findings,
             config.figures,
             config.figures_package,
@@ -38,14 +41,18 @@ def write_outputs(folder: Path, study: Study, config: ReportConfig, target: Path
         )
         write_rows(folder / "summary.csv", summary_rows(findings.results, findings.summary))
         write_rows(folder / "comparisons.csv", comparison_rows(findings))
-    contents.tables = make_tables(study, contents.findings)
-    write_rows(folder / "runs.csv", runs_rows(contents.findings and contents.findings.results, study))
-    for name, table in contents.tables.items():
+    write_rows(folder / "runs.csv", runs_rows(findings.results if findings else None, study))
+    tables = make_tables(study, findings)
+    for name, table in tables.items():
         for suffix, convert in CONVERTERS.items():
-            (folder / "tables" / f"{name}.{suffix}").write_text(convert(table), encoding="utf-8", newline="\n")
-    macros = to_macros(study, contents.findings)
-    (folder / "numbers.tex").write_text(macros, encoding="utf-8", newline="\n")
+            _write(folder / "tables" / f"{name}.{suffix}", convert(table))
+    _write(folder / "numbers.tex", to_macros(study, findings))
+    contents = Contents(study, file, findings, tables, captions, not_drawn, warnings)
     write_document(folder, contents)
     write_page(folder, contents)
     write_analysis(folder, study.name, target, Path.cwd())
     return contents
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", newline="\n")  # the same bytes on Windows

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from labkit.runs.places import find_places, read_places
 from labkit.runs.study import no_garbage
+from labkit.text import one_line
 
 WRITTEN = ".written"  # lists what a report consists of: files of yours beside it are never removed
 
@@ -44,7 +45,7 @@ def report(config: ReportConfig) -> None:
         except ValueError as error:
             problems.append(error)
     for problem in problems[1:]:
-        print(f"error: {problem}", file=sys.stderr)
+        print(one_line(f"error: {problem}"), file=sys.stderr)
     if problems:
         raise problems[0]
 
@@ -64,11 +65,11 @@ def _report(name: str, folders: list[Path], config: ReportConfig) -> None:
         contents = write_outputs(Path(beside), study, config, target)
         _replace(Path(beside), target)
     counts = ", ".join(f"{n} {status}" for status, n in study.counts().items())
-    print(f"{target / 'report.pdf'}: {counts}" + ("" if study.ended else "; no results yet"))
+    lines = [f"{target / 'report.pdf'}: {counts if study.ended else f'{counts}; no results yet'}"]
     if contents.findings and (answer := contents.findings.answer):
-        print(f"  {answer.word}: {answer.sentence}")
-    for warning in contents.warnings:
-        print(f"  warning: {warning}")
+        lines.append(f"  {answer.word}: {answer.sentence}")
+    lines += [f"  warning: {warning}" for warning in contents.warnings]
+    print("\n".join(map(one_line, lines)))
 
 
 def _check(config: ReportConfig) -> None:

@@ -4,13 +4,14 @@ import hashlib
 import re
 from dataclasses import dataclass, fields
 from pathlib import Path
-from types import NoneType
 from typing import Any
 
 import yaml
 
-from labkit.runs.json_shapes import is_number
-from labkit.text import alternatives
+from labkit.config import check_choice, check_fraction, check_least, typed
+from labkit.text import nearest
+
+Setting = dict[str, Any]  # dotted keys as on the command line: {"model": "net2", "optimizer.lr": 0.1}
 
 
 @dataclass
@@ -22,16 +23,30 @@ class StudyFile:
     formal_problem: str
     metric: str  # as metrics.csv names it: validation/accuracy
     direction: str  # "max" or "min"
-    baseline: dict[str, Any]  # a setting: {"model": "net2"}
-    comparisons: list[dict[str, Any]]  # settings that were planned to be compared with the baseline
+    baseline: Setting
+    comparisons: list[Setting]  # planned ones; "against" holds the opponent where it is not the baseline
     smallest_difference: float  # that would matter, in the unit of the metric
     alpha: float
     seeds: list[int]
     digest: str  # of the file, as the runs recorded it when they began
 
     def __post_init__(self) -> None:
+        check_choice("direction", self.direction, ("max", "min"))
+        check_least("smallest_difference", self.smallest_difference, 0)
+        check_fraction("alpha", self.alpha)
         self.baseline = _shortened(self.baseline)
         self.comparisons = [_shortened(setting) for setting in self.comparisons]
+        for own, opponent in self.planned:
+            if own in ({}, opponent):
+                raise ValueError(f"comparisons: {own} is compared with itself; name another setting")
+
+    @property
+    def planned(self) -> list[tuple[Setting, Setting]]:
+        """The planned comparisons: a setting and the one that it is compared with."""
+        return [
+            ({key: value for key, value in setting.items() if key != "against"}, setting.get("against", self.baseline))
+            for setting in self.comparisons
+        ]
 
 
 def read_study_file(folder: Path, study: str) -> StudyFile | None:
@@ -46,61 +61,57 @@ def read_study_file(folder: Path, study: str) -> StudyFile | None:
         raise ValueError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path}: holds no keys; begin with question: ...")
+    try:
+        _check_shapes(content)
+        values = {key: _literally(value) for key, value in content.items()}
+        return typed(StudyFile, values | {"digest": hashlib.sha256(written).hexdigest()[:12]})
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _check_shapes(content: dict[Any, Any]) -> None:
+    """What `typed` would refuse as well, in words that say what is right."""
     known = [field.name for field in fields(StudyFile) if field.name != "digest"]
     for key in content:
         if key not in known:
-            raise ValueError(f"{path}: nothing reads the key {key!r}; {alternatives(str(key), known)}")
+            raise ValueError(f"{key}: nothing reads this key{nearest(str(key), known) or '; remove it'}")
     for key in known:
         if content.get(key) is None:
-            raise ValueError(f"{path}: the key {key!r} has no value; studies/sweep_models.yaml explains it")
-        if wrong := _wrong(key, content[key]):
-            raise ValueError(f"{path}: {key}: {wrong}, not {content[key]!r}")
-    file = StudyFile(**content, digest=hashlib.sha256(written).hexdigest()[:12])
-    for setting in file.comparisons:
-        own = {key: value for key, value in setting.items() if key != "against"}
-        if own in ({}, setting.get("against", file.baseline)):
-            raise ValueError(f"{path}: comparisons: {setting} is compared with itself; name another setting")
-    return file
+            raise ValueError(f"{key}: has no value; studies/sweep_models.yaml explains it")
+    comparisons = content["comparisons"]
+    seeds = content["seeds"]
+    are_seeds = isinstance(seeds, list) and all(type(seed) is int for seed in seeds)
+    shapes = {
+        "baseline": (_is_setting(content["baseline"]), "a setting, such as {model: net2}"),
+        "comparisons": (
+            isinstance(comparisons, list) and all(map(_is_setting, comparisons)),
+            "a list of settings, such as [{model: net5}]",
+        ),
+        "seeds": (are_seeds and 0 < len(set(seeds)) == len(seeds), "a list of different seeds, such as [0, 1, 2]"),
+    }
+    for key, (fits, expected) in shapes.items():
+        if not fits:
+            raise ValueError(f"{key}: must be {expected}, not {content[key]!r}")
 
 
-def _wrong(key: str, value: Any) -> str:
-    """What the value must be, empty if it is."""
-    if key in ("question", "hypothesis", "formal_problem", "metric"):
-        return "" if isinstance(value, str) else "must be a text"
-    if key == "direction":
-        return "" if value in ("max", "min") else "must be max or min"
-    if key == "baseline":
-        return "" if _is_setting(value) else "must be a setting, such as {model: net2}"
-    if key == "comparisons":
-        settings = value if isinstance(value, list) else [None]
-        against = [setting["against"] for setting in settings if isinstance(setting, dict) and "against" in setting]
-        fine = all(_is_setting(one, "against") for one in settings) and all(map(_is_setting, against))
-        return "" if fine else "must be a list of settings, such as [{model: net5}]"
-    if key == "seeds":
-        fine = isinstance(value, list) and value and all(type(seed) is int for seed in value)
-        return "" if fine and len(set(value)) == len(value) else "must be a list of different seeds, such as [0, 1, 2]"
-    number = is_number(value) and not isinstance(value, bool)
-    if key == "alpha":
-        return "" if number and 0 < value < 1 else "must be above 0 and below 1, such as 0.05"
-    return "" if number and value >= 0 else "must be a number of at least 0, in the unit of the metric"
+def _is_setting(value: Any) -> bool:
+    """Dotted keys with plain values; only the opponent in a comparison is a setting itself."""
+    if not isinstance(value, dict) or not value:
+        return False
+    return all(_is_setting(child) if key == "against" else not isinstance(child, dict) for key, child in value.items())
 
 
-def _is_setting(value: Any, besides: str = "") -> bool:
-    """Dotted keys with plain values."""
-    plain = (str, int, float, bool, list, NoneType)
-    return (
-        isinstance(value, dict)
-        and bool(value)
-        and all(isinstance(key, str) and (key == besides or isinstance(one, plain)) for key, one in value.items())
-    )
-
-
-def _shortened(setting: dict[str, Any]) -> dict[str, Any]:
+def _shortened(setting: Setting) -> Setting:
     """model.name is called model in a report."""
     return {
         key.removesuffix(".name"): _shortened(value) if isinstance(value, dict) else value
         for key, value in setting.items()
     }
+
+
+def _literally(value: Any) -> Any:
+    r"""Escaped for OmegaConf: the ${\bf x}$ of a formula refers to no key."""
+    return re.sub(r"(\\*)\$\{", r"\1\1\\${", value) if isinstance(value, str) else value
 
 
 class _Loader(yaml.SafeLoader):

@@ -41,7 +41,14 @@ def identity(config: Mapping[str, Any]) -> dict[str, Any]:
     return {key: canonical(value) for key, value in config.items() if key not in NO_PART_OF_IT}
 
 
+def settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The same by dotted keys: the report groups runs by what tells their ids apart."""
+    kept = {key: value for key, value in config.items() if key not in NO_PART_OF_IT}
+    return {key: canonical(value) for key, value in flatten(kept).items()}
+
+
 def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
     """The dotted keys in which two configurations differ, of those that determine the result."""
-    a, b = flatten(identity(one)), flatten(identity(other))
+    a = settings(one)
+    b = settings(other)
     return sorted(key for key in a.keys() | b.keys() if a.get(key, "absent") != b.get(key, "absent"))

@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from types import NoneType
-from typing import Any
+from typing import Any, TypeGuard
 
 NUMBER = (int, float)
 EVALUATION = {"step": NUMBER, "epoch": NUMBER, "metrics": dict}
@@ -61,6 +61,6 @@ def _misshapen(content: Any, shape: Any) -> str:
     return "" if isinstance(content, shape) and (type(content) is not bool or shape is object) else "."
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[float]:
     """Whether a value of JSON is a finite number; true is none, and neither is one with 400 digits."""
     return isinstance(value, NUMBER) and not isinstance(value, bool) and abs(value) <= sys.float_info.max

@@ -29,7 +29,7 @@ from labkit.reporting.figures.style import (
     wrap,
 )
 from labkit.reporting.findings import Findings
-from labkit.reporting.grouping import Group, as_text
+from labkit.reporting.grouping import as_text, label_of
 from labkit.reporting.statistics import Array
 from labkit.runs.json_shapes import is_number
 from labkit.text import one_line
@@ -128,7 +128,7 @@ def _lines(findings: Findings, key: str, places: dict[str, float]) -> tuple[list
     by_rest: dict[str, list[int]] = {}
     for i in there:
         rest = {name: value for name, value in groups[i].settings.items() if name != key}
-        by_rest.setdefault(Group(rest).label, []).append(i)
+        by_rest.setdefault(label_of(rest), []).append(i)
     if len(by_rest) > MOST_CURVES and len(by_rest) > 0.5 * len(there):  # a random search, with few pairs to join
         by_rest, note = {"": there}, note + " The other keys vary from mark to mark, too."
     if len(by_rest) > MOST_CURVES:
