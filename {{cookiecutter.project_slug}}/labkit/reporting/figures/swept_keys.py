@@ -29,7 +29,7 @@ from labkit.reporting.figures.style import (
     wrap,
 )
 from labkit.reporting.findings import Findings
-from labkit.reporting.grouping import as_text, label_of
+from labkit.reporting.grouping import Group, as_text, label_of
 from labkit.reporting.statistics import Array
 from labkit.runs.json_shapes import is_number
 from labkit.text import one_line
