@@ -147,7 +147,7 @@ def test_f23b_code_changed_since_the_run_was_interrupted(
     told = edited.run(f"runs_dir={tmp_path}", f"reports_dir={tmp_path / 'reports'}", script="report")
     assert (told.status, told.err) == (0, "")
     assert f"{folder.name} was resumed after the code had changed" in told.out
-    assert "mixed versions of the code: " in told.out
+    assert "different versions of the code: " in told.out
 
 
 HOSTILE = {

@@ -211,7 +211,7 @@ def test_tables_are_readable_without_a_script(study: Path) -> None:
 def test_warnings_are_on_the_page(study: Path) -> None:
     for seed in range(2):
         add_run(study, seed=seed)
-    assert "had the seed an effect?" in page_of(study)
+    assert "check that the seed has an effect" in page_of(study)
 
 
 def test_500_runs_of_100_epochs_are_at_most_half_a_megabyte(study: Path) -> None:

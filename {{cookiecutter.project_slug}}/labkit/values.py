@@ -4,7 +4,7 @@ import unicodedata
 from typing import Any
 
 
-def flatten(settings: dict[Any, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(settings: Any, prefix: str = "") -> dict[str, Any]:
     """{"training": {"epochs": 5}} as {"training.epochs": 5}; lists are kept whole."""
     flat: dict[str, Any] = {}
     for key, value in settings.items():  # no generators, no abstract classes: a report calls this for every run
