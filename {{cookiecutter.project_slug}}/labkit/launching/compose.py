@@ -5,6 +5,7 @@ differ in the values that are set on it, which is what Hydra does last, too.
 """
 
 import copy
+import functools
 from collections.abc import Sequence
 
 from hydra.core.config_loader import ConfigLoader
@@ -19,38 +20,22 @@ class Composer:
 
     def __init__(self, loader: ConfigLoader, sweep: DictConfig) -> None:
         self.parser = OverridesParser.create(config_loader=loader)
-        self._loader = loader
-        self._sweep = sweep
-        self._bases: dict[tuple[str, ...], DictConfig] = {}
-        self._groups: dict[str, bool] = {}
+        self._load = functools.cache(lambda *overrides: loader.load_sweep_config(sweep, list(overrides)))
+        self._choices = functools.cache(loader.get_group_options)
 
     def compose(self, overrides: Sequence[str]) -> DictConfig:
         """One member's configuration, Hydra's node included. Raises what Hydra raises."""
-        values: list[Override] = []
-        others: list[str] = []
-        for text, override in zip(overrides, self.parser.parse_overrides(list(overrides)), strict=True):
-            if self._only_sets_a_value(override):
-                values.append(override)
-            else:
-                others.append(text)
-        config = copy.deepcopy(self._base(tuple(others)))
+        parsed = self.parser.parse_overrides(list(overrides))
+        values = [override for override in parsed if self._only_sets_a_value(override)]
+        config = copy.deepcopy(self._load(*(str(o.input_line) for o in parsed if o not in values)))
         try:
             for override in values:
                 OmegaConf.update(config, override.key_or_group, override.value())
-        except OmegaConfBaseException:  # Hydra itself says what is wrong
-            return self._loader.load_sweep_config(self._sweep, list(overrides))
+        except OmegaConfBaseException:
+            return self._load(*overrides)  # raises, and says better what is wrong
         config.hydra.overrides.task = list(overrides)
         return config
 
-    def _base(self, overrides: tuple[str, ...]) -> DictConfig:
-        if overrides not in self._bases:
-            self._bases[overrides] = self._loader.load_sweep_config(self._sweep, list(overrides))
-        return self._bases[overrides]
-
     def _only_sets_a_value(self, override: Override) -> bool:
-        key = override.key_or_group
-        if override.type is not OverrideType.CHANGE or override.package is not None or override.is_hydra_override():
-            return False
-        if key not in self._groups:
-            self._groups[key] = bool(self._loader.get_group_options(key))
-        return not self._groups[key]
+        changes = override.type is OverrideType.CHANGE and override.package is None
+        return changes and not override.is_hydra_override() and not self._choices(override.key_or_group)

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]
+HIDDEN = ("hydra", "local")  # folders of config/ that are not for the command line
 
 
 def main(config_name: str, load: Callable[[], tuple[type[T], Callable[[T], None]]]) -> None:
@@ -31,15 +32,36 @@ def _main(config_name: str, load: Callable[[], tuple[type[Any], Callable[[Any], 
     from labkit.launching.errors import exit_with
     from labkit.secrets import refuse_secrets
 
+    words = sys.argv[1:]
     try:
         # Before Hydra or anything else has seen them.
-        refuse_secrets({key.lstrip("+"): value for key, _, value in (word.partition("=") for word in sys.argv[1:])})
+        refuse_secrets({key.lstrip("+"): value for key, _, value in (word.partition("=") for word in words)})
+        if {"-h", "--help"} & set(words):
+            print(_help(config_name))
+            # Hydra's own help takes twice as long: it looks up every group again and again.
+            shown = [word for word in words if word not in ("-h", "--help", "-m", "--multirun")]
+            sys.argv[1:] = [*shown, "--cfg", "job"]
         import hydra
 
-        from labkit.launching.task import VERSION_BASE, Task
+        from labkit.launching.task import VERSION_BASE, EntryPoint
 
         os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then leaves every error to us
         run = hydra.main(version_base=VERSION_BASE, config_path=str(ROOT / "config"), config_name=config_name)
-        run(Task(*load()))()
+        run(EntryPoint(load))()
     except Exception as error:
         exit_with(error)
+
+
+def _help(config_name: str) -> str:
+    groups = [path for path in sorted((ROOT / "config").iterdir()) if path.is_dir() and path.name not in HIDDEN]
+    choices = {group.name: sorted(path.stem for path in group.glob("*.yaml")) for group in groups}
+    return "\n".join(
+        [
+            f"python runs/{config_name}.py [key=value ...]; --hydra-help lists Hydra's own flags",
+            "",
+            "Groups: group=choice takes the values of config/group/choice.yaml; +group=choice where none is chosen yet",
+            *(f"  {group}: {', '.join(names)}" for group, names in choices.items()),
+            "",
+            "Configuration: key=value changes a value, as in training.epochs=5",
+        ]
+    )

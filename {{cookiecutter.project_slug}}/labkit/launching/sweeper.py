@@ -19,7 +19,7 @@ from labkit.launching.compose import Composer
 from labkit.launching.errors import sentence
 from labkit.launching.member import Member, Refused, checked_member
 from labkit.launching.plans import write_plans
-from labkit.launching.task import Task
+from labkit.launching.task import EntryPoint, Task
 from labkit.runs.files import LOG
 from labkit.runs.interruption import Interruption
 from labkit.runs.liveness import sign_of_death
@@ -35,7 +35,7 @@ def sweep(
     params: Mapping[str, Any] | None,
     combinations: Sequence[Mapping[str, Any]] | None,
     hydra_context: HydraContext,
-    task_function: Task[Any],
+    task_function: EntryPoint,
     config: DictConfig,
 ) -> None:
     """Runs or submits every member that has not finished.
@@ -48,6 +48,7 @@ def sweep(
     if not isinstance(max_jobs, int):
         raise ValueError(f"hydra.sweeper.max_jobs: must be a number of members, not {max_jobs}")
     launcher = make_launcher(config.hydra.launcher)
+    task = task_function.task()
     composer = Composer(hydra_context.config_loader, config)
     words = [*(f"{key}={value}" for key, value in (params or {}).items()), *arguments]
     given = overrides_of_members(composer.parser, words, combinations, max_jobs)
@@ -57,7 +58,7 @@ def sweep(
         for overrides in given:
             interruption.check()
             name = " ".join(override for override in overrides if override not in common)
-            made.append(_made(name, overrides, composer, task_function))
+            made.append(_made(name, overrides, composer, task))
         # Different overrides may come to the same run, as ablation=none and no ablation do.
         members = list({m.folder.path if m.folder else str(m.overrides): m for m in made}.values())
         _find_jobs(members)
@@ -72,7 +73,7 @@ def sweep(
         write_plans(members)
         try:
             to_run = [member for member in to_run if member.status != "refused"]
-            launcher.launch(to_run, task_function, hydra_context, interruption)
+            launcher.launch(to_run, task, hydra_context, interruption)
         finally:
             write_plans(members)
         if interruption.received:

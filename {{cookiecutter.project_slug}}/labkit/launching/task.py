@@ -19,6 +19,23 @@ VERSION_BASE = "1.3"  # whose behaviour Hydra keeps
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 
 
+class EntryPoint:
+    """What Hydra gets for a task: imports it only when there is something to run, not for --help."""
+
+    def __init__(self, load: Callable[[], tuple[type[Any], Callable[[Any], None]]]) -> None:
+        self._load = load
+
+    def __call__(self, composed: DictConfig) -> None:
+        try:
+            task = self.task()
+        except Exception as error:
+            exit_with(error)  # out of Hydra's sight, which would print a line of its own
+        task(composed)
+
+    def task(self) -> "Task[Any]":
+        return Task(*self._load())
+
+
 class Task(Generic[T]):
     """Checks what Hydra composed and calls the task with it. Picklable: a sweep sends it to its workers."""
 
