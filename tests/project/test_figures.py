@@ -14,60 +14,42 @@ import pytest
 import yaml
 from labkit.reporting.figures import draw_figures, find_function
 from labkit.reporting.figures.style import STYLE, Drawing
-from labkit.reporting.findings import Findings, find
-from labkit.reporting.study_file import read_study_file
+from labkit.reporting.findings import find
 from labkit.runs.study import read_study
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from report_studies import found
 from run_folders import add_run, add_test, change_record, write_json
+from small_runs import ROOT
 
-ROOT = Path(__file__).resolve().parents[2] / "{{cookiecutter.project_slug}}"
 NAMES: list[str] = yaml.safe_load((ROOT / "config" / "report.yaml").read_bytes())["figures"]
+OWN = "modules.figures"
+FONT = "DejaVu Sans"
 HOSTILE = "_a&b%c#d$e~f^g\\h{i}<j>\"k'l|m\nn é 中 --*[x] `o`"
 LONG = "word " * 24
 WIDTH = 14.0
-PLAN: dict[str, Any] = {
-    "question": "?",
-    "hypothesis": "!",
-    "formal_problem": "-",
-    "metric": "validation/accuracy",
-    "direction": "max",
-    "baseline": {"model": "net2"},
-    "comparisons": [{"model": "net5"}],
-    "smallest_difference": 0.01,
-    "alpha": 0.05,
-    "seeds": [0, 1, 2],
-}
-FONT = "DejaVu Sans"
-OWN = "modules.figures"
+PLAN: dict[str, Any] = {"smallest_difference": 0.01, "seeds": [0, 1, 2]}  # net5 is compared with net2
 
 
-def find_all(study: Path, plan: dict[str, Any] | None = None) -> Findings:
-    """`plan`: the content of the study's file."""
-    if plan:
-        (study.parent.parent / f"{study.name}.yaml").write_text(yaml.safe_dump(plan), encoding="utf-8")
-    file = read_study_file(study.parent.parent, study.name)
-    return find(read_study(study), file, None, None, ["seed"])
-
-
-def draw(name: str, study: Path, plan: dict[str, Any] | None = None) -> list[Drawing] | str:
+def draw(name: str, study: Path, **plan: Any) -> list[Drawing] | str:
+    """`plan`: entries of the study's file; without any there is no file."""
     with matplotlib.rc_context(STYLE):
-        return find_function(name, OWN)(find_all(study, plan), WIDTH)
+        return find_function(name, OWN)(found(study, **plan), WIDTH)
 
 
 def draw_all(study: Path, width_cm: float = WIDTH) -> Iterator[Drawing]:
     """All figures that the configuration lists."""
-    findings = find_all(study)
+    findings = found(study)
     with matplotlib.rc_context(STYLE):
         for name in NAMES:
             result = find_function(name, OWN)(findings, width_cm)
             yield from [] if isinstance(result, str) else result
 
 
-def drawn(name: str, study: Path, plan: dict[str, Any] | None = None) -> dict[str, tuple[Figure, str]]:
-    result = draw(name, study, plan)
+def drawn(name: str, study: Path, **plan: Any) -> dict[str, tuple[Figure, str]]:
+    result = draw(name, study, **plan)
     assert not isinstance(result, str), result
     return {file_name: (figure, caption) for file_name, figure, caption in result}
 
@@ -141,8 +123,9 @@ def test_a_students_figure_is_drawn_even_in_place_of_ours(study: Path, tmp_path:
         "    figure.subplots().hist(findings.results.values[findings.results.metric])\n"
         "    return [('histogram', figure, 'How often.')]\n"
     )
-    drawn = draw_figures(find_all(study), ["cost", "swept_keys"], "own_figures", WIDTH, FONT, tmp_path)
-    assert drawn == ({"histogram": "How often."}, ["swept_keys: the runs differ in nothing but the seed."])
+    captions, not_drawn = draw_figures(found(study), ["cost", "swept_keys"], "own_figures", WIDTH, FONT, tmp_path)
+    assert captions == {"histogram": "How often."}
+    assert not_drawn == ["swept_keys: the runs differ in nothing but the seed."]
     assert {path.suffix for path in tmp_path.glob("histogram.*")} == {".pdf", ".png"}
 
 
@@ -153,23 +136,23 @@ def test_a_name_without_a_file_is_answered_with_what_there_is_in_both_places(stu
         r'confusion_matrix, cost, learning_curves, paired_seeds, swept_keys; did you mean "confusion_matrix"\?'
     )
     with pytest.raises(ValueError, match=expected):
-        draw_figures(find_all(study), ["confusion"], OWN, WIDTH, FONT, tmp_path)
+        draw_figures(found(study), ["confusion"], OWN, WIDTH, FONT, tmp_path)
     with pytest.raises(ValueError, match=r"figures_package: No module named 'modules\.figurs'"):
-        draw_figures(find_all(study), ["cost"], "modules.figurs", WIDTH, FONT, tmp_path)
+        draw_figures(found(study), ["cost"], "modules.figurs", WIDTH, FONT, tmp_path)
 
 
 def test_a_file_without_the_function_and_a_name_used_twice_are_said(study: Path, tmp_path: Path, package: Path) -> None:
     add_run(study)
     (package / "half_done.py").write_text("def halfdone(): ...\n")
     with pytest.raises(ValueError, match=r"figures: own_figures/half_done\.py must hold a function half_done"):
-        draw_figures(find_all(study), ["half_done"], "own_figures", WIDTH, FONT, tmp_path)
+        draw_figures(found(study), ["half_done"], "own_figures", WIDTH, FONT, tmp_path)
     with pytest.raises(ValueError, match="figures: cost: there already is a figure 'cost'; name it differently"):
-        draw_figures(find_all(study), ["cost", "cost"], OWN, WIDTH, FONT, tmp_path)
+        draw_figures(found(study), ["cost", "cost"], OWN, WIDTH, FONT, tmp_path)
 
 
 def test_every_figure_is_as_wide_as_asked_and_what_is_not_drawn_is_said(study: Path, tmp_path: Path) -> None:
     add_three(study)
-    captions, not_drawn = draw_figures(find_all(study, PLAN), NAMES, OWN, 8.5, FONT, tmp_path)
+    captions, not_drawn = draw_figures(found(study, **PLAN), NAMES, OWN, 8.5, FONT, tmp_path)
     assert list(captions) == [
         *("comparison", "learning_curves", "paired_seeds", "paired_differences", "confusion_matrix", "cost"),
     ]
@@ -210,7 +193,7 @@ def test_thirty_settings_fit_or_the_rest_is_counted(study: Path) -> None:
     for name, figure, caption in draw_all(study):
         assert_whole(figure)
         assert name != "learning_curves" or "Shown: the best 8 of 30 settings by mean validation/accuracy" in caption
-        assert name != "cost" or "Grey crosses: the 22 other settings" in caption
+        assert name != "cost" or "Grey crosses: the means of 22 other settings" in caption
 
 
 @pytest.mark.parametrize("accuracy", [0.95, 0.0, None])
@@ -265,7 +248,7 @@ def test_a_long_name_of_the_metric_stays_inside(study: Path) -> None:
 def test_comparison_shows_every_seed_the_mean_the_baseline_and_the_best(study: Path) -> None:
     add_three(study)
     add_run(study, "net7", 3, None)  # no number: no point
-    figure, caption = drawn("comparison", study, PLAN)["comparison"]
+    figure, caption = drawn("comparison", study, **PLAN)["comparison"]
     (axes,) = figure.axes
     assert ticks(axes, "y") == ["net2  (baseline)", "net5", "net7"]
     assert [label.get_fontweight() for label in axes.get_yticklabels()] == ["normal", "bold", "normal"]
@@ -313,7 +296,7 @@ def test_curves_have_every_seed_and_a_mean_where_all_have_a_value(study: Path) -
     (mean,) = train.get_lines()
     assert points(mean) == pytest.approx(np.array([[1, 1.1], [2, 1.2], [3, 1.3]]))
     assert (train.get_ylabel(), validation.get_ylabel()) == ("train/accuracy", "validation/accuracy")
-    assert "n: 3 seeds per setting" in caption
+    assert "n = 3 seeds per setting" in caption
 
 
 def test_one_run_that_explodes_does_not_flatten_the_others(study: Path) -> None:
@@ -332,7 +315,7 @@ def test_no_quantity_on_both_splits_is_said(study: Path) -> None:
 
 def test_wins_and_losses_of_pairs_differ_in_shape_and_planned_ones_come_first(study: Path) -> None:
     add_three(study)
-    pairs = drawn("paired_seeds", study, PLAN)
+    pairs = drawn("paired_seeds", study, **PLAN)
     slopes, caption = pairs["paired_seeds"]
     assert [ticks(axes, "x") for axes in slopes.axes] == [["net2", "net5"], ["net2", "net7"]]
     assert [line.get_marker() for line in slopes.axes[1].get_lines()] == ["^", "v", "^", "D"]
@@ -354,19 +337,19 @@ def test_lower_is_better_turns_wins_and_the_limit_around(study: Path) -> None:
         best["metrics"]["validation/loss"] -= 0.2
         change_record(run, best=best)
     plan = PLAN | {"metric": "validation/loss", "direction": "min"}
-    pairs = drawn("paired_seeds", study, plan)
+    pairs = drawn("paired_seeds", study, **plan)
     assert [line.get_marker() for line in pairs["paired_seeds"][0].axes[0].get_lines()] == ["^", "^", "^", "D"]
     left = pairs["paired_differences"][0].axes[0]
     assert [points(line)[0, 0] for line in left.get_lines() if line.get_linestyle() == "--"] == [-0.01]
     assert left.get_xlabel() == "validation/loss: difference to net2 (\u2190\xa0better)"
-    label = drawn("comparison", study, plan)["comparison"][0].axes[0].get_yticklabels()[1]
+    label = drawn("comparison", study, **plan)["comparison"][0].axes[0].get_yticklabels()[1]
     assert (label.get_text(), label.get_fontweight()) == ("net5", "bold")
 
 
 def test_comparisons_on_other_seeds_are_counted_not_drawn(study: Path) -> None:
     add_three(study)
     add_run(study, "net9", 7, 0.91)
-    _, caption = drawn("paired_seeds", study, PLAN)["paired_differences"]
+    _, caption = drawn("paired_seeds", study, **PLAN)["paired_differences"]
     assert "3 comparisons" in caption
     assert caption.endswith("Not shown: 1 on other seeds or without a number.")
 
@@ -434,12 +417,12 @@ def test_two_swept_numbers_are_a_map_with_the_mean_in_each_cell(study: Path) -> 
     assert_whole(result["swept_map"][0])
 
 
-def matrices(study: Path, plan: dict[str, Any] | None = None) -> dict[str, list[np.ndarray]]:
+def matrices(study: Path, **plan: Any) -> dict[str, list[np.ndarray]]:
     """The shares that the panels of each figure show."""
-    found = drawn("confusion_matrix", study, plan)
+    figures = drawn("confusion_matrix", study, **plan)
     return {
         name: [np.array(axes.collections[0].get_array(), float) for axes in figure.axes if axes.get_xlabel()]
-        for name, (figure, _) in found.items()
+        for name, (figure, _) in figures.items()
     }
 
 
@@ -447,10 +430,10 @@ def test_confusion_is_summed_over_seeds_for_the_baseline_and_the_best(study: Pat
     add_three(study)
     for run in study.glob("net5-*"):
         change_record(run, confusion_matrix=[[8, 2], [0, 5]] if "-s0-" in run.name else [[9, 1], [5, 0]])
-    (baseline, best) = matrices(study, PLAN)["confusion_matrix"]
+    (baseline, best) = matrices(study, **PLAN)["confusion_matrix"]
     assert baseline == pytest.approx(np.array([[90, 10], [20, 80]]))
     assert best == pytest.approx(np.array([[2600, 400], [1000, 500]]) / [[30], [15]])
-    figure, caption = drawn("confusion_matrix", study, PLAN)["confusion_matrix"]
+    figure, caption = drawn("confusion_matrix", study, **PLAN)["confusion_matrix"]
     assert [axes.get_title("left") for axes in figure.axes[:2]] == ["(a) net2", "(b) net5"]
     assert "best validation evaluation, counts summed over the seeds: (a) net2, n = 3 seeds; (b) net5, n = 3" in caption
 
@@ -508,7 +491,7 @@ def test_cost_is_gpu_time_where_a_gpu_was_used_and_size_where_it_varies(study: P
 
 def test_the_font_of_the_thesis_is_in_the_file_and_sets_what_it_can(study: Path, tmp_path: Path) -> None:
     add_run(study, "net2 \u4e2d\u03b1")
-    draw_figures(find_all(study), ["comparison"], OWN, WIDTH, "STIXGeneral", tmp_path)
+    draw_figures(found(study), ["comparison"], OWN, WIDTH, "STIXGeneral", tmp_path)
     assert b"STIXGeneral" in (tmp_path / "comparison.pdf").read_bytes()
     with pytest.raises(ValueError, match=r"no font 'STIXGenral' here; .*; did you mean \"STIXGeneral\"\?"):
-        draw_figures(find_all(study), ["comparison"], OWN, WIDTH, "STIXGenral", tmp_path)
+        draw_figures(found(study), ["comparison"], OWN, WIDTH, "STIXGenral", tmp_path)

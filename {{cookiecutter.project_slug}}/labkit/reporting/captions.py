@@ -24,6 +24,12 @@ TESTS = {
 MOST_NAMED = 3  # comparisons whose missing seeds a caption lists
 
 
+def basis(findings: Findings, metric: str, settings: Iterable[int]) -> str:
+    """What the numbers rest on: how many seeds, which split, and which evaluation of a run."""
+    counts = seeds_per_setting(findings.summary[metric][i].n for i in settings)
+    return f"{counts}. Split: {split_of(metric)}. {selection_rule(findings.results)}"
+
+
 def selection_rule(results: Results) -> str:
     """The sentence on which evaluation of a run counts."""
     end = {"max": "highest", "min": "lowest"}[results.monitor["direction"]]

@@ -53,12 +53,11 @@ def find_function(name: str, package: str) -> Draw:
 
     ValueError if there is no such file, or the file does not hold the function.
     """
-    own, ours = _names_in(package), _names_in(__name__)
-    if name not in own + ours:
-        places = f"{_folder(package)} or in {_folder(__name__)}"
-        there = alternatives(name, sorted({*own, *ours}))
-        raise ValueError(f"figures: there is no {name}.py in {places}; {there}")
-    home = package if name in own else __name__
+    names = {home: _names_in(home) for home in (package, __name__)}
+    home = next((home for home, known in names.items() if name in known), None)
+    if home is None:
+        there = alternatives(name, sorted({name for known in names.values() for name in known}))
+        raise ValueError(f"figures: there is no {name}.py in {' or in '.join(map(_folder, names))}; {there}")
     function: Draw | None = getattr(importlib.import_module(f"{home}.{name}"), name, None)
     if function is None:
         raise ValueError(f"figures: {_folder(home)}/{name}.py must hold a function {name}")

@@ -1,31 +1,29 @@
-"""What the figures share: their look, the names in them, and the choice of the settings that fit.
+"""What the figures share: their look, the names in them, and which settings fit.
 
-Colours are those of Okabe and Ito, which colour-blind readers tell apart; line styles and markers repeat what the
-colours say, for printing in black and white.
+The colours are those of Okabe and Ito, which colour-blind readers can tell apart. Line styles and markers repeat what
+the colours say, for prints in black and white.
 """
 
 import functools
 import re
 import textwrap
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib import font_manager
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis, XAxis
+from matplotlib.axis import Axis
 from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from labkit.reporting.collect import Results
 from labkit.reporting.findings import BEST, Findings
-from labkit.reporting.grouping import Group
-from labkit.reporting.statistics import Array
+from labkit.reporting.statistics import Array, Difference, Estimate
 from labkit.text import one_line
 
-Drawing = tuple[str, Figure, str]  # the file's name without suffix, the figure, its caption
+Drawing = tuple[str, Figure, str]  # the file's name without a suffix, the figure, its caption
 Draw = Callable[[Findings, float], list[Drawing] | str]
 
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#999999"]
@@ -59,40 +57,43 @@ STYLE: dict[Any, Any] = {
 }
 
 
-def seeds_of(results: Results, group: Group, metric: str) -> Array:
-    """The metric of every seed that has a number (seeds,)."""
-    return np.array(list(results.measured(group, metric).values()))
+def look(position: int, joined: bool = True) -> dict[str, Any]:
+    """Of the line at this position in the legend; not joined: of its marks alone."""
+    return {"color": COLOURS[position], "linestyle": LINES[position] if joined else "", "marker": MARKERS[position]}
 
 
 def choose(findings: Findings, most: int) -> tuple[list[int], str]:
-    """The positions of the groups that fit into a figure: the baseline and the best ones; a sentence if some do not."""
-    results, count = findings.results, len(findings.results.groups)
+    """The positions of the groups that fit into a figure, and a sentence if some do not.
+
+    Those are the baseline and the best ones.
+    """
+    metric, count = findings.results.metric, len(findings.results.groups)
     if count <= most:
         return list(range(count)), ""
     named = [i for i in findings.baselines if findings.marks[i] != BEST][: most - 1]
     best = [i for i in findings.ranking if i not in named][: most - len(named)]
-    note = f" Shown: the best {len(best)} of {count} settings by mean {one_line(results.metric)}"
-    note += f"{' and the baseline' if named else ''}; all are in the table."
+    baseline = " and the baseline" if named else ""
+    note = f" Shown: the best {len(best)} of {count} settings by mean {metric}{baseline}; all are in the table."
     return sorted(named + best), note
-
-
-def split_of(metric: str) -> str:
-    return one_line(metric.split("/", 1)[0])
-
-
-def seed_counts(findings: Findings, metric: str, shown: Iterable[int]) -> str:
-    """n = 5 seeds per setting."""
-    counts = sorted({findings.summary[metric][i].n for i in shown})
-    if counts == [1]:
-        return "one seed per setting"
-    return f"n = {counts[0]}{f' to {counts[-1]}' if len(counts) > 1 else ''} seeds per setting"
 
 
 def nothing_measured(findings: Findings) -> str:
     """The sentence that stands for a figure if no run has a number of the report's metric; empty if one has."""
     metric = findings.results.metric
-    measured = any(one.n for one in findings.summary[metric])
-    return "" if measured else f"no run has a number of {one_line(metric)}."
+    measured = any(estimate.n for estimate in findings.summary[metric])
+    return "" if measured else f"no run has a number of {metric}."
+
+
+def seeds_of(findings: Findings, position: int, metric: str) -> Array:
+    """The metric of every seed of a group that has a number (seeds,)."""
+    results = findings.results
+    return np.array(list(results.measured(results.groups[position], metric).values()))
+
+
+def mean_and_half(estimates: Sequence[Estimate | Difference]) -> tuple[Array, Array]:
+    """The means, and half the width of their intervals, (estimates,) each."""
+    means = np.array([estimate.mean for estimate in estimates])
+    return means, means - np.array([estimate.low for estimate in estimates])
 
 
 def spans(values: Array) -> bool:
@@ -103,14 +104,25 @@ def spans(values: Array) -> bool:
 
 def beside_each_other(rows: Array, seeds: list[Array], half: float) -> tuple[Array, Array]:
     """x and y of the seeds of each row, up to `half` above and below it."""
-    spread = [np.linspace(-half, half, len(one)) if len(one) > 1 else 0 * one for one in seeds]
-    return np.concatenate(seeds), np.concatenate([row + one for row, one in zip(rows, spread, strict=True)])
+    y = []
+    for row, values in zip(rows, seeds, strict=True):
+        reach = half if len(values) > 1 else 0
+        y.append(row + np.linspace(-reach, reach, len(values)))
+    return np.concatenate(seeds), np.concatenate(y)
 
 
-def rows_of(names: list[str]) -> tuple[Array, float]:
-    """Where to put rows beside wrapped names, and how high they are together, both in lines of text."""
+def name_rows(axes: Axes, names: list[str]) -> tuple[Array, float]:
+    """Put wrapped names beside the axes, the first on top.
+
+    Returns where their rows are, and how high they are together, both in lines of text.
+    """
     heights = np.array([1.5 + name.count("\n") for name in names])
-    return np.cumsum(heights) - heights / 2, float(heights.sum())
+    rows = np.cumsum(heights) - heights / 2
+    set_ticks(axes.yaxis, rows, names)
+    axes.set_ylim(heights.sum(), 0)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    return rows, float(heights.sum())
 
 
 def fitting(names: list[str]) -> int:
@@ -120,7 +132,7 @@ def fitting(names: list[str]) -> int:
 
 def set_log(axis: Axis) -> None:
     """Logarithmic, with numbers as they are spoken: the usual ones write TeX."""
-    axis.axes.set_xscale("log") if isinstance(axis, XAxis) else axis.axes.set_yscale("log")
+    axis.axes.set(**{f"{axis.axis_name}scale": "log"})
     axis.set_major_formatter("{x:g}")
     axis.set_minor_formatter("")
 
@@ -135,40 +147,34 @@ def set_ticks(axis: Axis, places: Iterable[float], names: list[str]) -> None:
     axis.set_minor_locator(NullLocator())
 
 
-def add_legend(figure: Figure, names: list[str], width_inches: float, lines: bool = True) -> float:
-    """The first styles with their names, below the axes, in as many columns as fit; returns its height in inches."""
-    styles: list[Any] = LINES if lines else ["none"] * MOST_CURVES
-    looks = zip(COLOURS, styles, MARKERS, strict=True)
-    handles = [
-        Line2D([], [], color=colour, linestyle=line, marker=marker, markersize=3 if lines else 5, linewidth=1.3)
-        for _, (colour, line, marker) in zip(names, looks, strict=False)
-    ]
-    return put_legend(figure, handles, names, width_inches, 3 if lines else 1)
-
-
-def put_legend(figure: Figure, handles: list[Line2D], names: list[str], inches: float, length: float = 3) -> float:
-    """Below the axes; returns its height in inches."""
+def add_legend(
+    figure: Figure, names: list[str], looks: list[dict[str, Any]], inches: float, length: float = 3
+) -> float:
+    """Below the axes, in as many columns as fit; `length`: of its lines, in letters. Returns its height in inches."""
+    names = [wrap(name, 60) for name in names]
+    handles = [Line2D([], [], **{"markersize": 3, "linewidth": 1.3} | look) for look in looks]
     longest = max(len(line) for name in names for line in name.split("\n"))
     columns = int(max(1, min(len(names), inches * 15 // (longest + 4 + length))))
     # matplotlib leaves a name that begins with _ out of the legend.
-    names = [f" {name}" if name.startswith("_") else name for name in names]
-    figure.legend(handles, names, loc="outside lower center", ncols=columns, handlelength=length)
+    shown = [f" {name}" if name.startswith("_") else name for name in names]
+    figure.legend(handles, shown, loc="outside lower center", ncols=columns, handlelength=length)
     return 0.14 * -(-len(names) // columns) * max(1 + name.count("\n") for name in names) + 0.05
 
 
-def draw_cells(axes: Axes, values: Array, texts: list[list[str]] | None, rotation: float = 0, **look: Any) -> QuadMesh:
+def draw_cells(
+    axes: Axes, values: Array, texts: list[list[str]] | None, rotation: float = 0, **colours: Any
+) -> QuadMesh:
     """A map of values (rows, columns), the first row on top, with a text in each cell; NaN is hatched."""
-    few = max(values.shape) <= 30
+    edges = "white" if max(values.shape) <= 30 else "none"
     axes.patch.set(hatch="////", edgecolor="#999999", facecolor="white")
-    mesh = axes.pcolormesh(np.ma.masked_invalid(values), edgecolors="white" if few else "none", linewidth=0.4, **look)
+    mesh = axes.pcolormesh(np.ma.masked_invalid(values), edgecolors=edges, linewidth=0.4, **colours)
     axes.set_ylim(len(values), 0)
-    shade = mesh.to_rgba(values)[..., :3] @ np.array([0.299, 0.587, 0.114])
-    for row, column in np.argwhere(np.isfinite(values)):
-        if texts is None:
-            break
-        colour = "white" if shade[row, column] < 0.5 else "black"
+    if texts is not None:
+        brightness = mesh.to_rgba(values)[..., :3] @ np.array([0.299, 0.587, 0.114])
         where = {"ha": "center", "va": "center", "rotation": rotation, "rotation_mode": "default"}
-        axes.text(column + 0.5, row + 0.5, texts[row][column], color=colour, fontsize=SMALL, **where)
+        for row, column in np.argwhere(np.isfinite(values)):
+            colour = "white" if brightness[row, column] < 0.5 else "black"
+            axes.text(column + 0.5, row + 0.5, texts[row][column], color=colour, fontsize=SMALL, **where)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     return mesh
@@ -176,15 +182,11 @@ def draw_cells(axes: Axes, values: Array, texts: list[list[str]] | None, rotatio
 
 def axis_label(text: str, inches: float) -> str:
     """Wrapped to the length of its axis, after a space, / or _ where there is one; the caption has all of it."""
-    longest, lines = max(8, int(12 * inches)), [""]
-    for part in re.findall(r"[^ /_]*[ /_]?", drawable(text)):
-        for start in range(0, len(part), longest):
-            piece = part[start : start + longest]
-            if len(lines[-1]) + len(piece.rstrip()) > longest:
-                lines.append("")
-            lines[-1] += piece
-    lines = [line.rstrip() for line in lines if line]
-    return "\n".join(lines if len(lines) <= MOST_LABEL_LINES else [*lines[: MOST_LABEL_LINES - 1], "\u2026"])
+    wrapper = textwrap.TextWrapper(
+        max(8, int(12 * inches)), break_on_hyphens=False, max_lines=MOST_LABEL_LINES, placeholder="\u2026"
+    )
+    wrapper.wordsep_simple_re = re.compile(r"( +|(?<=[/_]))")
+    return "\n".join(wrapper.wrap(drawable(text)))
 
 
 def wrap(text: str, width: int) -> str:
