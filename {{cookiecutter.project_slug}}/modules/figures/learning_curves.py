@@ -6,6 +6,8 @@ returns a list of (file name, figure, caption), or a sentence that says why ther
 the figure as PDF and PNG. Use matplotlib as you like; `style` holds what the figures share.
 """
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -32,7 +34,7 @@ def learning_curves(findings: Findings, width_cm: float) -> list[style.Drawing] 
     shown, note = style.choose(findings, style.MOST_CURVES)  # the settings that fit, as positions in results.groups
     looks = [style.look(position) for position in range(len(shown))]
     setting_of = {run.name: i for i in shown for run in results.groups[i].runs}
-    tables = dict(list(results.curves.groupby(results.curves["run"].map(setting_of))))  # {setting: rows}
+    tables = dict(list(results.curves.groupby(results.curves["run"].map(setting_of.get))))  # {setting: rows}
 
     inches = width_cm * style.CM
     figure = Figure(layout="constrained")
@@ -42,7 +44,7 @@ def learning_curves(findings: Findings, width_cm: float) -> list[style.Drawing] 
         for axes, metric in zip(row, metrics, strict=True):
             for i, look in zip(shown, looks, strict=True):
                 if i in tables:  # not where each metrics.csv of a setting is lost
-                    _draw(axes, tables[i].groupby(["step", "run"])[metric].last().unstack(), look)
+                    _draw(axes, tables[i].pivot_table(metric, "step", "run", aggfunc="last"), look)
             axes.autoscale_view()
             axes.grid()
             axes.set_ylabel(style.axis_label(metric, 0.29 * inches))
@@ -66,7 +68,7 @@ def learning_curves(findings: Findings, width_cm: float) -> list[style.Drawing] 
     return [("learning_curves", figure, caption)]
 
 
-def _draw(axes: Axes, seeds: pd.DataFrame, look: dict[str, str]) -> None:
+def _draw(axes: Axes, seeds: pd.DataFrame, look: dict[str, Any]) -> None:
     """`seeds` has a row for each step and a column for each run, NaN where a run has no value."""
     seeds = seeds.where(np.isfinite(seeds)).dropna(axis=1, how="all")
     if seeds.empty:

@@ -92,10 +92,15 @@ def _columns(pairs: list[_Pairs], inches: float) -> tuple[int, int]:
     """How many panels beside each other leave room for the words below them, and for how many letters."""
     longest = max(len(word) for pair in pairs for name in pair.names for word in style.drawable(name).split())
     fewest = 2 if inches > 4.5 else 1
-    most = 2 if len(pairs) == 4 else 3
-    rooms = {columns: min(18, int((inches / columns - 0.5) * 9)) for columns in range(most, fewest - 1, -1)}
-    columns = next((columns for columns, room in rooms.items() if longest <= room), fewest)
-    return min(columns, len(pairs)), rooms[columns]
+    columns = 2 if len(pairs) == 4 else 3
+    while columns > fewest and longest > _letters(inches / columns):
+        columns -= 1
+    return min(columns, len(pairs)), _letters(inches / columns)
+
+
+def _letters(inches: float) -> int:
+    """That fit below one end of the slopes, in a panel of this width."""
+    return min(18, int((inches - 0.5) * 9))
 
 
 def _draw_slopes(axes: Axes, pair: _Pairs, names: list[str]) -> None:

@@ -132,7 +132,8 @@ def fitting(names: list[str]) -> int:
 
 def set_log(axis: Axis) -> None:
     """Logarithmic, with numbers as they are spoken: the usual ones write TeX."""
-    axis.axes.set(**{f"{axis.axis_name}scale": "log"})
+    set_scale = axis.axes.set_xscale if axis is axis.axes.xaxis else axis.axes.set_yscale
+    set_scale("log")
     axis.set_major_formatter("{x:g}")
     axis.set_minor_formatter("")
 
