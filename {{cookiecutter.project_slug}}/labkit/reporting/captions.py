@@ -82,7 +82,7 @@ def comparison_caption(findings: Findings, columns: list[str]) -> str:
     """`columns`: the headers of the numbers that the table shows."""
     results, comparisons = findings.results, findings.comparisons
     opponents = {comparison.against for comparison in comparisons}
-    opponent = results.groups[comparisons[0].against].label if len(opponents) == 1 else "the setting under against"
+    opponent = results.groups[comparisons[0].against].label if len(opponents) == 1 else 'the setting under "against"'
     of_which = opponent
     why = ""
     if not findings.file:
@@ -107,7 +107,7 @@ def per_class_caption(findings: Findings, quantities: Iterable[str], shown: int)
     which = "the baseline and the best" if findings.file else "the best"
     return paragraph(
         f"{split_of(results.metric)}/{', '.join(quantities)} of each class: mean over seeds (sample standard "
-        "deviation, from 2 seeds). Bold: the best mean of the row; no difference of a class was tested.",
+        "deviation, from 2 seeds). Bold: the best mean of the row; no difference within a class was tested.",
         selection_rule(results),
         f"Shown are {shown} of {count} settings: {which}; all are in summary.csv." if shown < count else "",
     )

@@ -80,7 +80,7 @@ def _of_study(findings: Findings) -> Iterator[_Number]:
 
 
 def _of_groups(findings: Findings) -> Iterator[_Number]:
-    decimals = {metric: decimals_for(one.sd for one in found) for metric, found in findings.summary.items()}
+    decimals = {metric: decimals_for(estimate.sd for estimate in found) for metric, found in findings.summary.items()}
     level = f"{percent(CONFIDENCE)} % t interval of the mean"
     for position, group in enumerate(findings.results.groups):
         setting, label = _setting(group), _said(group)

@@ -18,17 +18,18 @@ def summary_table(findings: Findings, metric: str) -> Table:
     """One row per setting: how many seeds, mean, SD and interval of one metric."""
     groups, estimates = findings.results.groups, findings.summary[metric]
     decimals = decimals_for(estimate.sd for estimate in estimates)
+    intervals = [interval(estimate.low, estimate.high, decimals) for estimate in estimates]
     numbers = [("n", [str(estimate.n) for estimate in estimates])]
     if any(group.unfinished for group in groups):
         numbers.append(("unfinished", [str(len(group.unfinished)) for group in groups]))
     numbers += [
         ("mean", [rounded(estimate.mean, decimals) for estimate in estimates]),
         ("SD", [rounded(estimate.sd, decimals) for estimate in estimates]),
-        (f"{percent(CONFIDENCE)} % interval", [interval(one.low, one.high, decimals) for one in estimates]),
+        (f"{percent(CONFIDENCE)} % interval", intervals),
     ]
     table = Table.of_columns(settings_columns(groups), numbers, summary_caption(findings, metric))
     if metric == findings.results.metric and len(groups) > 1 and BEST in findings.marks:
-        mean = len(table.header) - 3
+        mean = len(table.header) - 3  # SD and interval stand behind it
         table.bold = {(row, mean) for row, mark in enumerate(findings.marks) if mark == BEST}
         table.daggers = {(row, mean) for row, mark in enumerate(findings.marks) if mark == TIED}
     return table
