@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from labkit.reporting.captions import DATA, PROVENANCE
 from labkit.reporting.checks import code_versions
 from labkit.reporting.tables.formats import Table
+from labkit.runs.files import RESULT
 from labkit.runs.study import Run, Study
 
 LAUNCH = {"host": "host", "python": "Python", "platform": "system", "cpu": "CPU", "gpu": "GPU"}  # of a run
@@ -62,7 +63,7 @@ def _packages(study: Study) -> Iterator[list[str]]:
 
 def _read_packages(run: Run) -> dict[str, str]:
     """Of its last launch: they are most of a record, hence not kept in memory."""
-    return json.loads((run.path / "run.json").read_bytes())["launches"][-1].get("packages") or {}
+    return json.loads((run.path / RESULT).read_bytes())["launches"][-1].get("packages") or {}
 
 
 def _counted(what: str, found: Counter[str]) -> list[list[str]]:
