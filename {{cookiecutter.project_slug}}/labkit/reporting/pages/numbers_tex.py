@@ -146,9 +146,10 @@ def _of_answer(findings: Findings) -> Iterator[_Number]:
     most = max((seeds for seeds in needed if seeds), default=None) if all(needed) else None
     yield _Number(_name("seeds needed"), most, "seeds per setting for 80 % power in all planned comparisons")
     for verdict in answer.verdicts:
-        yield _Number(_name(verdict.name, "answer"), verdict.word, verdict.name, escape_latex(verdict.word))
+        name = _name(one_line(verdict.name))
+        yield _Number(name + _name("answer"), verdict.word, verdict.name, escape_latex(verdict.word))
         meaning = f"seeds per setting for 80 % power, {verdict.name}"
-        yield _Number(_name(verdict.name, "seeds needed"), verdict.seeds_needed, meaning)
+        yield _Number(name + _name("seeds needed"), verdict.seeds_needed, meaning)
 
 
 def _name(*words: str) -> Name:
@@ -156,7 +157,7 @@ def _name(*words: str) -> Name:
 
 
 def _setting(group: Group) -> Name:
-    return tuple(group.settings.items())
+    return tuple((key, one_line(value)) for key, value in group.settings.items())
 
 
 def _said(group: Group) -> str:
