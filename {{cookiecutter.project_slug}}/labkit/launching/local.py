@@ -1,11 +1,10 @@
 """Runs the members of a sweep, several at a time, and says how far the sweep is: only this process writes to the
 terminal while several run, so that nothing is interleaved."""
 
-import contextlib
 import os
 import sys
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -63,7 +62,7 @@ class _Sweep:
     """The members that wait and those that run, each of these in its process."""
 
     def __init__(self, n_jobs: int, members: Sequence[Member], task: Task[Any], context: HydraContext) -> None:
-        self.waiting = deque(members)
+        self.waiting = list(members)
         self.running: dict[MemberProcess, Member] = {}
         self._gpus = _gpus()
         on_cpu = all(m.settings.system.device == "cpu" for m in members)
@@ -71,28 +70,30 @@ class _Sweep:
         self._given = (task, context)
         self._start_method = start_method()
         self._progress = Progress(len(members), bar=self._workers > 1)
-        self._starts: Counter[str] = Counter()
+        self._starts: Counter[Member] = Counter()
         self._look_again = 0.0
         self._asked = False
 
     def fill(self) -> None:
         """Starts members while there is room and one that no other process runs."""
         while self.waiting and len(self.running) < self._workers and time.monotonic() >= self._look_again:
-            if member := self._next():
+            member = next((member for member in self.waiting if not _is_held(member)), None)
+            if member:
+                self.waiting.remove(member)
                 self._start(member)
-            else:
-                if not self._look_again:
-                    names = "; ".join(member.name for member in self.waiting)
-                    self._progress.say(f"waiting for members that another process is running: {names}")
-                self._look_again = time.monotonic() + 1
+                continue
+            if not self._look_again:
+                names = "; ".join(member.name for member in self.waiting)
+                self._progress.say(f"waiting for members that another process is running: {names}")
+            self._look_again = time.monotonic() + 1
 
     def settle(self, may_go_on: bool) -> None:
         """Concludes the members whose processes have ended, or puts them back to the end."""
         for process in [process for process in self.running if process.has_ended()]:
             member = self.running.pop(process)
             status, reason = process.outcome()
-            self._starts[member.name] += status != "held"
-            if status == "held" or (status == "killed" and self._starts[member.name] < STARTS and may_go_on):
+            self._starts[member] += status != "held"
+            if status == "held" or (status == "killed" and self._starts[member] < STARTS and may_go_on):
                 self.waiting.append(member)
                 if status == "killed":
                     self._progress.say(f"{member.name}: {reason}; starts again after the others")
@@ -114,24 +115,15 @@ class _Sweep:
             process.kill()
         self._progress.close()
 
-    def _next(self) -> Member | None:
-        """The first that no other process runs; those that one does go to the end."""
-        for _ in range(len(self.waiting)):
-            member = self.waiting.popleft()
-            with contextlib.suppress(OSError):  # the member itself will say it
-                if member.folder.is_held():
-                    self.waiting.append(member)
-                    continue
-            return member
-        return None
-
     def _start(self, member: Member) -> None:
         if member.folder.read_result():
             self._conclude(member, "finished", "finished by another process")
             return
         taken = [process.gpu for process in self.running]
         gpu = min(self._gpus, key=taken.count) if self._gpus else None  # the least shared
-        name = "MainProcess" if self._workers == 1 else "member"  # tasks.py: who may write to the terminal
+        name = (
+            "MainProcess" if self._workers == 1 else "member"
+        )  # says who may write to the terminal: see labkit/runs/standing.py
         self.running[MemberProcess(self._start_method, name, gpu, member.config, *self._given)] = member
 
     def _conclude(self, member: Member, status: str, reason: str | None, seconds: float = 0) -> None:
@@ -139,6 +131,14 @@ class _Sweep:
         how = f"{status}: {reason}" if status in ("failed", "diverged") else reason
         how = how or f"finished in {duration(seconds)}"
         self._progress.count(f"{member.name}: {how}", failed=status not in ("finished", "interrupted"))
+
+
+def _is_held(member: Member) -> bool:
+    """Whether another process runs it."""
+    try:
+        return member.folder.is_held()
+    except OSError:  # the member itself will say it
+        return False
 
 
 class Progress:

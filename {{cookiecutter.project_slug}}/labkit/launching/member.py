@@ -12,7 +12,7 @@ from labkit.runs.folder import RunFolder
 from labkit.runs.identity import run_path
 
 
-@dataclass
+@dataclass(eq=False)
 class Member:
     """One run of a sweep, and what has become of it so far."""
 

@@ -38,7 +38,7 @@ def start_method() -> Any:
 
 
 class MemberProcess:
-    """Started when it is made. `given`: what `_run` needs besides; `name`: tells tasks.py who may use the terminal."""
+    """Started when it is made. `given`: what `_run` needs besides; `name` tells who may write to the terminal."""
 
     def __init__(self, context: Any, name: str, gpu: str | None, *given: Any) -> None:
         self.gpu = gpu

@@ -17,6 +17,7 @@ from typing import Any
 from labkit.config import SystemConfig, typed
 
 OURS = ("dry_run", "wait", "report", "runs_per_job", "n_jobs", "max_requeues", "container", "scratch")
+OF_A_JOB = ("SLURM_", "SLURMD_", "SRUN_", "SBATCH_", "SUBMITIT_")  # variables
 # What the script does after srun; in it, because a container has no scontrol. The status is that of the runs. The job
 # is named as a part of its array: the plain number of an array's last job stands for all of them. 143 is a SIGTERM that
 # met a Python that was only starting: a job that ends before Slurm ends it is not queued again.
@@ -170,16 +171,10 @@ def _last_line(text: str) -> str:
 @contextmanager
 def _as_from_outside() -> Iterator[None]:
     """A job that is submitted from within another would inherit its size."""
-    if "SLURM_JOB_ID" not in os.environ:
+    inside = "SLURM_JOB_ID" in os.environ
+    of_the_job = [name for name in os.environ if inside and name.startswith(OF_A_JOB) and name != "SLURM_CONF"]
+    before = {name: os.environ.pop(name) for name in of_the_job}
+    try:
         yield
-        return
-    import submitit
-
-    conf = {key: os.environ[key] for key in ("SLURM_CONF",) if key in os.environ}
-    with submitit.helpers.clean_env():
-        os.environ |= conf
-        try:
-            yield
-        finally:
-            for key in conf:
-                del os.environ[key]
+    finally:
+        os.environ |= before

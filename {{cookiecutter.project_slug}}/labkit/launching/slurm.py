@@ -84,18 +84,8 @@ class SlurmLauncher:
 
     def _submit(self, groups: list[list[Member]], task: Task[Any], context: HydraContext) -> None:
         sbatch = self._sbatch(groups[0])
-        settings = self.settings
-        jobs = [
-            MemberJob(
-                [(member.name, member.config) for member in group],
-                task,
-                context,
-                settings.gpus,
-                settings.scratch,
-                settings.max_requeues,
-            )
-            for group in groups
-        ]
+        bare = [[(member.name, member.config) for member in group] for group in groups]
+        jobs = [MemberJob(members, task, context, self.settings) for members in bare]
         submitted = sbatch.submit(jobs, freeze(Path(groups[0][0].settings.system.runs_dir)))
         array = submitted[0].partition("_")[0]
         for group, job in zip(groups, submitted, strict=True):
@@ -139,12 +129,12 @@ class SlurmLauncher:
         """Until their jobs have left the queue."""
         progress = Progress(len(members), bar=True)
         waiting = list(members)
-        times_missed: Counter[str] = Counter()
+        times_missed: Counter[Member] = Counter()
         try:
             while waiting and not interruption.received:
                 if (in_queue := jobs_in_queue()) is not None:
-                    times_missed.update(member.name for member in waiting if member.job not in in_queue)
-                for member in [member for member in waiting if _has_ended(member, times_missed[member.name])]:
+                    times_missed.update(member for member in waiting if member.job not in in_queue)
+                for member in [member for member in waiting if _has_ended(member, times_missed[member])]:
                     waiting.remove(member)
                     line = f"{member.name}: {member.status}" + (f": {member.reason}" if member.reason else "")
                     progress.count(line, failed=member.status != "finished")

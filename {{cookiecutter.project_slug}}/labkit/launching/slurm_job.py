@@ -18,6 +18,7 @@ from labkit.launching.errors import sentence
 from labkit.launching.local import THREADS, LocalLauncher
 from labkit.launching.member import Member, checked_member
 from labkit.launching.process import outcome_of, run_member
+from labkit.launching.sbatch import SlurmSettings
 from labkit.launching.task import Task
 from labkit.runs.files import write_json
 from labkit.runs.identity import data_version
@@ -32,9 +33,7 @@ class MemberJob:
     members: list[tuple[str, DictConfig]]  # the name and the configuration of each
     task: Task[Any]
     context: HydraContext
-    gpus: int  # asked for, on each node
-    scratch: str | None
-    max_requeues: int
+    settings: SlurmSettings
 
     def __call__(self) -> None:
         os.chdir(os.environ["SUBMITTED_FROM"])
@@ -65,18 +64,18 @@ class MemberJob:
             TorchDistributedEnvironment().export(set_cuda_visible_devices=False)
         visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
         got = len([gpu for gpu in visible.split(",") if gpu])
-        if got < self.gpus:
+        if got < self.settings.gpus:
             raise ValueError(
-                f"hydra.launcher.gpus_per_node: {self.gpus} were asked for and {got} are there on "
+                f"hydra.launcher.gpus_per_node: {self.settings.gpus} were asked for and {got} are there on "
                 f"{os.environ.get('SLURMD_NODENAME')} (CUDA_VISIBLE_DEVICES={visible}); tell the cluster's support"
             )
 
     def _member(self, name: str, config: DictConfig) -> Member:
-        if self.gpus and config.system.device == "auto":
+        if self.settings.gpus and config.system.device == "auto":
             config.system.device = "cuda"  # it would train on the CPU if torch found no GPU
         member = checked_member(name, config, self.task)
-        if self.scratch:
-            config.system.datasets_dir = _staged(self.scratch, member.settings)
+        if self.settings.scratch:
+            config.system.datasets_dir = _staged(self.settings.scratch, member.settings)
         return member
 
     def _run(self, members: list[Member], interruption: Interruption) -> None:
@@ -94,8 +93,9 @@ class MemberJob:
         if os.environ.get("SLURM_PROCID", "0") != "0":
             return
         requeues = int(os.environ.get("SLURM_RESTART_COUNT", "0"))
-        if requeues < self.max_requeues:
-            print(f"saved; the job is queued again ({requeues + 1} of at most {self.max_requeues} times)", flush=True)
+        most = self.settings.max_requeues
+        if requeues < most:
+            print(f"saved; the job is queued again ({requeues + 1} of at most {most} times)", flush=True)
             Path(os.environ["SUBMITIT_FOLDER"], f"{os.environ['SLURM_JOB_ID']}.requeue").touch()
             return
         reason = f"its job was queued again {requeues} times, which hydra.launcher.max_requeues allows"
