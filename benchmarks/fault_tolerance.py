@@ -21,11 +21,11 @@ from torch import nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "{{cookiecutter.project_slug}}"))
 
-from modules.tasks.classification import ClassificationTrainer
-from labkit.runs.progress import close_log, open_log
-from labkit.runs.recorder import Due, Recorder
-from labkit.runs.interruption import Interruption
 from labkit.runs.folder import RunFolder
+from labkit.runs.interruption import Interruption
+from labkit.runs.progress import open_log
+from labkit.runs.recorder import Due, Recorder
+from modules.tasks.classification import ClassificationTrainer
 from trainer_overhead import digits_data, mlp, settings, trainer_of
 
 
@@ -36,7 +36,7 @@ class Unprotected(Recorder):
     def until_interrupted(self, batches: Iterable[Any]) -> Iterator[Any]:
         return iter(batches)
 
-    def save(self, state: Mapping[str, Any], best: Mapping[str, Any] | None) -> None: ...
+    def save(self, state: Mapping[str, Any] | None, best: Mapping[str, Any] | None, best_step: int | None) -> None: ...
 
 
 class UncheckedTrainer(ClassificationTrainer):
@@ -65,13 +65,14 @@ def seconds_of(network: nn.Module, epochs: int, *, protected: bool) -> tuple[flo
             if protected:
                 for part in (interruption, run.locked(), run.heartbeat()):
                     stack.enter_context(part)
-            log = open_log(run.log, quiet=True)
-            recorder = (Recorder if protected else Unprotected)(run, log, "benchmark", config.system, interruption)
+            log = stack.enter_context(open_log(run.log, quiet=True))
+            kind = Recorder if protected else Unprotected
+            recorder = kind(run, log, interruption, "benchmark", config.system, trainer.workload)
+            stack.enter_context(recorder)
             saves = _timed(recorder)
             started = time.perf_counter()
             trainer.train(recorder)
             seconds = time.perf_counter() - started
-            close_log(log)
     return seconds, saves
 
 

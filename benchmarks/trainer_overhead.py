@@ -23,16 +23,17 @@ from torch.utils.data import DataLoader, TensorDataset
 PROJECT = Path(__file__).resolve().parents[1] / "{{cookiecutter.project_slug}}"
 sys.path.insert(0, str(PROJECT))
 
+from labkit.config import typed  # noqa: E402
+from labkit.runs.folder import RunFolder  # noqa: E402
+from labkit.runs.interruption import Interruption  # noqa: E402
+from labkit.runs.progress import open_log  # noqa: E402
+from labkit.runs.recorder import Recorder  # noqa: E402
+from modules.config import TrainConfig  # noqa: E402
 from modules.data.batches import TensorBatches  # noqa: E402
 from modules.data.prepare import digits  # noqa: E402
 from modules.data.sources import DataSet, Synthetic  # noqa: E402
 from modules.data.splits import stratified_split  # noqa: E402
 from modules.tasks.classification import ClassificationTrainer  # noqa: E402
-from labkit.runs.progress import close_log, open_log  # noqa: E402
-from labkit.runs.recorder import Recorder  # noqa: E402
-from labkit.config import TrainConfig, typed  # noqa: E402
-from labkit.runs.interruption import Interruption  # noqa: E402
-from labkit.runs.folder import RunFolder  # noqa: E402
 
 CPU = torch.device("cpu")
 
@@ -102,13 +103,12 @@ def trainer_of(
 def with_trainer(data: DataSet, network: nn.Module, config: TrainConfig) -> float:
     with tempfile.TemporaryDirectory() as folder:
         run = RunFolder(Path(folder))
-        log = open_log(run.log, quiet=True)
         trainer = trainer_of(ClassificationTrainer, data, network, config)
-        recorder = Recorder(run, log, "benchmark", config.system, Interruption())
-        started = time.perf_counter()
-        trainer.train(recorder)
-        seconds = time.perf_counter() - started
-        close_log(log)
+        about = (Interruption(), "benchmark", config.system, trainer.workload)
+        with open_log(run.log, quiet=True) as log, Recorder(run, log, *about) as recorder:
+            started = time.perf_counter()
+            trainer.train(recorder)
+            seconds = time.perf_counter() - started
     return seconds / trainer.total_steps
 
 

@@ -131,7 +131,7 @@ def test_f23a_code_changed_since_the_run_finished(
     ended = edited.run(*SETTING, f"system.runs_dir={tmp_path}")
     assert (ended.status, ended.err) == (0, "")
     (warning,) = ended.warnings
-    assert "finished with other code than there is now" in warning
+    assert "finished with code that has changed since" in warning
 
 
 def test_f23b_code_changed_since_the_run_was_interrupted(
@@ -143,7 +143,7 @@ def test_f23b_code_changed_since_the_run_was_interrupted(
     ended = edited.run(*SETTING, f"system.runs_dir={tmp_path}")
     assert (ended.status, ended.err) == (0, "")
     (warning,) = ended.warnings
-    assert "goes on with other code than it began with" in warning
+    assert "continues with code that has changed since it began" in warning
     told = edited.run(f"runs_dir={tmp_path}", f"reports_dir={tmp_path / 'reports'}", script="report")
     assert (told.status, told.err) == (0, "")
     assert f"{folder.name} was resumed after the code had changed" in told.out

@@ -156,6 +156,6 @@ def test_a_holder_that_was_suspended_for_longer_than_a_lease_learns_it(
     assert other.hears().startswith("held after ")
     os.kill(asleep.pid, signal.SIGCONT)
     asleep.tell()
-    assert "its lock is gone, or was taken over while this process was silent" in asleep.hears()
+    assert "this process has lost its lock, and ends: it was suspended" in asleep.hears()
     other.tell()
     assert other.hears() == "released"

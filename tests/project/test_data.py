@@ -180,7 +180,7 @@ def test_preparing_again_leaves_intact_data_and_repairs_damaged(
 
 
 def test_an_unknown_data_set_is_refused_before_anything_is_written(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r'^datasets: "digit" is none of digits; did you mean "digits"\?$'):
+    with pytest.raises(ValueError, match=r'^datasets: "digit" is not one of digits; did you mean "digits"\?$'):
         prepare(PrepareConfig(["digits", "digit"], str(tmp_path)))
     assert list(tmp_path.iterdir()) == []
 

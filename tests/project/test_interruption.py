@@ -223,10 +223,10 @@ def test_restart_deletes_nothing_but_a_folder_of_this_run(runs_dir: Path) -> Non
     folder = train_small(runs_dir)
     for content in ("", "notes: mine", "model: {name: another}", "- not a run"):
         (folder / "config.yaml").write_text(content)
-        with pytest.raises(ValueError, match=r"holds something else than this run|is damaged"):
+        with pytest.raises(ValueError, match=r"does not hold this run|is damaged"):
             train_composed(composed)
     (folder / "config.yaml").unlink()
-    with pytest.raises(ValueError, match="holds something else than this run; look at it and remove it by hand"):
+    with pytest.raises(ValueError, match="does not hold this run; look at it and remove it by hand"):
         discard(config_of(*words))
     assert (folder / "checkpoints" / "last.pt").exists()
 

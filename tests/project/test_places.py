@@ -4,8 +4,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from labkit.runs.places import find_places, read_places
-from labkit.runs.study import Study
+from labkit.runs.places import read_places
+from labkit.runs.study import Study, find_studies
 from run_folders import add_plan, add_run, add_unfinished, change_record
 
 
@@ -20,7 +20,7 @@ def cluster(tmp_path: Path) -> Path:
 
 
 def read(*studies: Path) -> Study:
-    places = find_places([str(study.parent) for study in studies], "depth")
+    places = find_studies([str(study.parent) for study in studies], "depth")
     return read_places(places["depth"])
 
 
@@ -54,7 +54,7 @@ def test_other_results_of_the_same_run_are_named_and_the_first_place_counts(lapt
     shutil.copytree(run, cluster / run.name)
     change_record(cluster / run.name, best={"step": 72, "epoch": 4, "metrics": {"validation/accuracy": 0.8}})
     study = read(laptop, cluster)
-    assert study.warnings == [f"{run.name} has other results in each place: those in {laptop} count"]
+    assert study.warnings == [f"{run.name} has other results in each place; those in {laptop} count"]
     assert study.runs[0].record["best"]["metrics"]["validation/accuracy"] == 0.9
 
 
@@ -68,13 +68,13 @@ def test_a_study_may_be_in_one_of_the_places_only(laptop: Path, cluster: Path) -
     add_run(laptop, "net2", 0)
     add_run(cluster.with_name("width"), "net2", 0)
     places = [str(study.parent) for study in (laptop, cluster)]
-    assert {name: len(folders) for name, folders in find_places(places, None).items()} == {"depth": 1, "width": 1}
-    assert list(find_places(places, "width")) == ["width"]
+    assert {name: len(folders) for name, folders in find_studies(places, None).items()} == {"depth": 1, "width": 1}
+    assert list(find_studies(places, "width")) == ["width"]
     with pytest.raises(ValueError, match=r"study: no study 'wdith' in .*laptop; .*"):
-        find_places(places, "wdith")
+        find_studies(places, "wdith")
 
 
 def test_a_place_that_is_not_there_is_named(laptop: Path, tmp_path: Path) -> None:
     add_run(laptop, "net2", 0)
-    with pytest.raises(ValueError, match=r"more_runs_dirs: there is no folder .*from_cluster; correct the path"):
-        find_places([str(laptop.parent), str(tmp_path / "from_cluster")], None)
+    with pytest.raises(ValueError, match=r"more_runs_dirs: .*from_cluster holds no study"):
+        find_studies([str(laptop.parent), str(tmp_path / "from_cluster")], None)

@@ -202,4 +202,4 @@ def test_a_finished_run_says_how_to_run_it_again_and_that_command_finds_it(repos
     (repository / "modules" / "models" / "new.py").unlink()
     third = run_command(*again, cwd=repository)
     assert "warning: " in third.stdout
-    assert "finished with other code than there is now" in third.stdout
+    assert "finished with code that has changed since" in third.stdout

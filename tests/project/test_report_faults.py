@@ -13,8 +13,8 @@ import pytest
 from labkit.reporting.checks import find_warnings
 from labkit.reporting.findings import summary_rows
 from labkit.reporting.tables.comparisons import comparison_rows
-from labkit.runs.places import find_places, read_places
-from labkit.runs.study import Study, read_study
+from labkit.runs.places import read_places
+from labkit.runs.study import Study, find_studies, read_study
 from report_studies import (
     ACCURACY,
     NET2,
@@ -201,7 +201,7 @@ def test_runs_with_other_metrics_and_epochs_are_never_mixed(study: Path) -> None
 
 
 def read(*studies: Path) -> Study:
-    return read_places(find_places([str(study.parent) for study in studies], "depth")["depth"])
+    return read_places(find_studies([str(study.parent) for study in studies], "depth")["depth"])
 
 
 def test_copy_that_was_evaluated_on_the_test_set_says_more(study: Path, tmp_path: Path) -> None:
@@ -224,7 +224,7 @@ def test_damaged_copy_of_a_run_that_is_whole_elsewhere_is_no_warning(study: Path
 def test_same_place_named_in_several_ways_is_the_same_study(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     add_seeds(study, NET2[:3])
     monkeypatch.chdir(study.parents[1])
-    places = find_places([str(study.parent), "runs", "./runs/../runs"], "depth")
+    places = find_studies([str(study.parent), "runs", "./runs/../runs"], "depth")
     together = read_places(places["depth"])
     assert (together.counts(), together.warnings) == ({"finished": 3}, [])
 

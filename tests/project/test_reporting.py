@@ -204,13 +204,13 @@ def test_records_that_lack_something_or_are_of_another_format_are_named(study: P
     lacking, newer = add_run(study, "net2", 0), add_run(study, "net2", 1)
     write_json(lacking / "run.json", {"format": 1, "config": {}, "cost": {}, "launches": [], "monitor": {}})
     change_record(newer, format=2)
-    assert listed(study)[lacking.name] == ("unreadable", "run.json lacks run_id, or holds something else there")
+    assert listed(study)[lacking.name] == ("unreadable", "run.json has no run_id, or something else in its place")
     assert listed(study)[newer.name] == ("unreadable", "run.json was not written by this version of the project")
 
 
 def test_test_metrics_of_other_weights_are_left_blank(study: Path) -> None:
     add_test(add_run(study), accuracy=0.99, step=18)
-    assert "test.json is of step 18, the best step is 72" in warnings_about(study)
+    assert "test.json is from step 18, but the best step is 72" in warnings_about(study)
     assert not summarised(study, "test/accuracy")
 
 
@@ -218,7 +218,7 @@ def test_foreign_folder_is_left_out_and_named(study: Path) -> None:
     add_run(study)
     (study / "notes").mkdir()
     assert "notes" not in listed(study)
-    assert warnings_about(study) == "notes is no run folder (it holds no config.yaml): left out"
+    assert warnings_about(study) == "notes is not a run folder (it has no config.yaml) and is left out"
 
 
 def test_nan_seed_is_dropped_and_named(study: Path) -> None:

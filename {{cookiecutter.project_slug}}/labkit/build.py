@@ -1,7 +1,7 @@
 """Makes the object that a `_target_` node of the configuration describes.
 
 A saved configuration is data: a `_target_` can only name a class of this project or of the parts of torch in ALLOWED.
-To allow more, add it there: what a file or a command line could widen would protect from neither.
+To allow more, add it to ALLOWED. A list that a file or a command line could extend would protect from neither.
 """
 
 import functools
@@ -24,19 +24,19 @@ ALLOWED = ("modules.", "labkit.runs.trackers.", "torch.optim.", "torch.nn.")
 def build(key: str, node: Mapping[str, Any], base: type[T], **given: Any) -> T:
     """An object of the class `node["_target_"]`, a subclass of `base`, made from the node's other keys and `given`.
 
-    `name` is the label of a node and not passed on. ValueError, naming `key`, where something of that does not fit.
+    `name` labels the node and is not passed on. ValueError, naming `key`, if anything does not fit.
     """
     make = checked(key, node, base, given)
     try:
         return make(**given)
     except (TypeError, ValueError) as error:
         if isinstance(error, ValueError) and node["_target_"].startswith("modules."):
-            raise  # a sentence already
-        raise ValueError(f"{key}: {node['_target_']} does not accept its settings ({error}); correct them") from error
+            raise  # our classes say what is wrong in a sentence
+        raise ValueError(f"{key}: {node['_target_']} rejects its settings ({error}); correct them") from error
 
 
 def checked(key: str, node: Mapping[str, Any], base: type[T], given: Collection[str]) -> Callable[..., T]:
-    """The same, to be called later with what `given` names: nothing is made, but every key and type is checked."""
+    """The same, to be called later with what `given` names: every key and type is checked, but nothing is made yet."""
     target = _locate(key, node["_target_"], base)
     options = {name: value for name, value in node.items() if name not in ("_target_", "name")}
     parameters = inspect.signature(target).parameters
@@ -57,26 +57,22 @@ def _locate(key: str, path: str, base: type) -> Any:
     module, _, name = path.rpartition(".")
     if not path.startswith(ALLOWED):
         beginnings = " or ".join(ALLOWED)
-        raise ValueError(
-            f'{key}._target_: "{path}" is not allowed; it must begin with {beginnings} (see labkit/build.py)'
-        )
+        raise ValueError(f'{key}._target_: "{path}" is not allowed; use {beginnings} (see labkit/build.py)')
     try:
         target = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
         raise ValueError(f'{key}._target_: there is no "{path}" ({error}); correct the path') from error
     # The subclass check is the lock: a module of ours also holds what it imports, such as `modules.x.os`.
-    if not (inspect.isclass(target) and issubclass(target, base) and f"{target.__module__}.".startswith(ALLOWED)):
-        raise ValueError(
-            f'{key}._target_: "{path}" is not a {base.__name__} of this project or of torch; correct the path'
-        )
-    return target
+    if inspect.isclass(target) and issubclass(target, base) and f"{target.__module__}.".startswith(ALLOWED):
+        return target
+    raise ValueError(f'{key}._target_: "{path}" is not a {base.__name__} of this project or of torch; correct the path')
 
 
 def _typed(key: str, name: str, hint: Any, value: Any) -> Any:
     try:
         schema = OmegaConf.structured(make_dataclass("Setting", [(name, hint)]))
     except OmegaConfBaseException:
-        return value  # a type that no YAML holds, such as Tensor
+        return value  # the type of something that YAML cannot hold, such as Tensor
     try:
         return OmegaConf.to_container(OmegaConf.merge(schema, {name: value}))[name]  # pyright: ignore
     except OmegaConfBaseException as error:

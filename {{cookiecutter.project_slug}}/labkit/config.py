@@ -1,14 +1,14 @@
 """The contract of a configuration: what every key must hold, checked in one place before anything is written.
 
-The contracts are dataclasses without defaults: values live in YAML only. A dataclass checks the range of its own values
-in `__post_init__`, with the helpers below.
+The contracts are dataclasses without defaults: values live in YAML only. A dataclass checks its own values in
+`__post_init__`, with the helpers below.
 """
 
 import math
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, TypeVar, cast
 
 from omegaconf import DictConfig, OmegaConf
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 @dataclass
 class SystemConfig:
-    """What does not change the result of a run, and is no part of its identity."""
+    """What does not change the result of a run, and so is not part of its identity."""
 
     device: str
     threads: int | None
@@ -36,15 +36,17 @@ class SystemConfig:
 
     def __post_init__(self) -> None:
         check_choice("system.device", self.device, ("auto", "cpu", "cuda"))
-        for key, least in {"threads": 1, "loader_workers": 0, "log_every_steps": 1, "checkpoint_minutes": 0}.items():
-            check_least(f"system.{key}", getattr(self, key), least)
+        check_least("system.threads", self.threads, 1)
+        check_least("system.loader_workers", self.loader_workers, 0)
+        check_least("system.log_every_steps", self.log_every_steps, 1)
+        check_least("system.checkpoint_minutes", self.checkpoint_minutes, 0)
         cores = os.cpu_count() or 1
         if self.threads is not None and self.threads > cores:
-            raise ValueError(f"system.threads: must be at most {cores}, the cores of this machine")
+            raise ValueError(f"system.threads: must be at most {cores}, the number of cores here")
 
 
 class RunConfig(Protocol):
-    """What this package reads of a run's configuration; modules/config.py has all of it."""
+    """The part of a run's configuration that this package reads; modules/config.py has all of it."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
     study: str
@@ -57,9 +59,9 @@ class RunConfig(Protocol):
 
 
 def typed(schema: type[T], values: DictConfig | Mapping[str, Any]) -> T:
-    """`values` as a `schema` dataclass, interpolations resolved.
+    """`values` as a `schema` dataclass, with interpolations resolved.
 
-    ValueError in a sentence: unknown key, wrong type, missing value, value out of range, a secret.
+    ValueError in one sentence: an unknown key, a wrong type, a missing value, a value out of range, a secret.
     """
     try:
         merged = OmegaConf.merge(OmegaConf.structured(schema), values)
@@ -72,25 +74,25 @@ def typed(schema: type[T], values: DictConfig | Mapping[str, Any]) -> T:
 
 
 def check_choice(key: str, value: str, choices: Iterable[str]) -> None:
-    """ValueError where the value is none of the choices."""
+    """ValueError unless the value is one of the choices."""
     if value not in choices:
-        raise ValueError(f'{key}: "{value}" is none of {", ".join(choices)}{nearest(value, choices)}')
+        raise ValueError(f'{key}: "{value}" is not one of {", ".join(choices)}{nearest(value, choices)}')
 
 
 def check_least(key: str, value: float | None, least: float) -> None:
-    """ValueError where the value is too small; None is "not set"."""
+    """ValueError if the value is too small; None means "not set"."""
     if value is not None and value < least:
         raise ValueError(f"{key}: must be at least {least}, not {value}")
 
 
 def check_fraction(key: str, value: float | None) -> None:
-    """ValueError unless 0 < value < 1; None is "not set"."""
+    """ValueError unless 0 < value < 1; None means "not set"."""
     if value is not None and not 0 < value < 1:
         raise ValueError(f"{key}: must be above 0 and below 1, not {value}")
 
 
 def check_folder_name(key: str, name: str) -> None:
-    """ValueError for a name that cannot be the name of a folder, on Windows too."""
+    """ValueError for a name that no folder can have, on Windows or elsewhere."""
     reserved = re.fullmatch(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", name, flags=re.IGNORECASE)
     strange = not name or name[0] == "." or name[-1] in ". " or set(name) & set('/\\:*?"<>|\n\r\t\0')
     if reserved or strange or len(name) > 100:
@@ -105,19 +107,12 @@ def _check_finite(values: Mapping[str, Any]) -> None:
 
 def _sentence(error: OmegaConfBaseException, schema: type) -> str:
     key = error.full_key or ""
+    reason = str(error).splitlines()[0]
     if isinstance(error, ConfigKeyError):
-        return f"{key}: nothing reads this key{nearest(key, _keys(schema)) or '; remove it'}"
+        known = flatten(OmegaConf.to_container(OmegaConf.structured(schema)))
+        return f"{key}: nothing reads this key{nearest(key, known) or '; remove it'}"
     if isinstance(error, MissingMandatoryValue):
         return f"{key}: has no value; set it on the command line or in a file of config/"
     if isinstance(error, ValidationError):
-        return f"{key}: {str(error).splitlines()[0].rstrip('.')}; correct the value"
-    return f"{key}: {str(error).splitlines()[0]}"
-
-
-def _keys(schema: type, prefix: str = "") -> list[str]:
-    nested = {
-        f.name: _keys(f.type, f"{prefix}{f.name}.")
-        for f in fields(schema)
-        if isinstance(f.type, type) and is_dataclass(f.type)
-    }
-    return [key for f in fields(schema) for key in nested.get(f.name, [prefix + f.name])]
+        return f"{key}: {reason.rstrip('.')}; correct the value"
+    return f"{key}: {reason}"

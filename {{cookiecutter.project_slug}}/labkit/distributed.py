@@ -1,6 +1,6 @@
-"""One run on several processes, as torchrun starts them: who this one is, and what all of them agree on.
+"""One run on several processes, as torchrun starts them: which one this is, and what all of them agree on.
 
-Alone, every function here gives back what it was given.
+In a run of one process, every function here returns what it was given.
 """
 
 import contextlib
@@ -19,11 +19,11 @@ from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 T = TypeVar("T")
-JOIN = timedelta(minutes=5)  # a process whose torchrun was killed as it began would wait for half an hour
+JOIN = timedelta(minutes=5)  # torch waits half an hour for processes whose torchrun was killed at the start
 
 
 def rank() -> int:
-    """The number of this process among those of the run; 0 writes."""
+    """The number of this process within the run; process 0 writes."""
     return dist.get_rank() if _together() else 0
 
 
@@ -34,7 +34,7 @@ def world_size() -> int:
 
 @contextlib.contextmanager
 def process_group(device: torch.device) -> Iterator[None]:
-    """Joins the others for the time of the block; what is exchanged between CPUs goes through gloo."""
+    """Joins the other processes for the duration of the block; CPUs exchange their data through gloo."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield
         return
@@ -43,31 +43,31 @@ def process_group(device: torch.device) -> Iterator[None]:
     dist.init_process_group(backend, store=store, rank=number, world_size=processes)
     with naming_the_other():
         yield
-    # Not after an error: it would wait for processes that wait for this one. What still holds the group when Python
-    # ends aborts it, because gloo's threads let go of Python's tensors a moment after the last exchange.
+    # Not after an error: the barrier would wait for processes that wait for this one. Garbage goes first, because gloo's
+    # threads release Python's tensors late, and Python crashes if something still holds the group when it exits.
     gc.collect()
     dist.barrier()
     dist.destroy_process_group()
 
 
 def first(action: Callable[[], T]) -> T:
-    """What `action` returns on process 0, on all of them. Where it fails there, the others end without a word."""
-    if not _together():
-        return action()
-    answer: list[Any] = [False, None]
+    """Calls `action` on process 0 and returns its answer on every process. If it fails, the others end silently."""
+    answer: list[Any] = []
     try:
         if rank() == 0:
-            answer = [True, action()]
+            answer = [action()]
     finally:
-        answer = gather(answer)[0]
-    if not answer[0]:
+        answer = gather(answer)[0]  # empty where the action failed
+    if not answer:
         sys.exit(1)
-    return answer[1]
+    return answer[0]
 
 
 def gather(value: T) -> list[T]:
-    """The value, of plain types, of every process, in the order of their ranks. As JSON: torch's own way unpickles what
-    comes from the network."""
+    """The values of all processes, by rank; plain types only.
+
+    They travel as JSON: torch's `all_gather_object` would unpickle what comes from the network.
+    """
     if not _together():
         return [value]
     text = json.dumps(value).encode()
@@ -80,35 +80,31 @@ def gather(value: T) -> list[T]:
 
 
 def largest(numbers: list[int]) -> list[int]:
-    """Of each number the largest that any process has."""
-    if not _together():
-        return numbers
-    together = torch.tensor(numbers)
-    dist.all_reduce(together, dist.ReduceOp.MAX)
-    return together.tolist()
+    """For each of the numbers, the largest that any process has."""
+    return [max(column) for column in zip(*gather(numbers), strict=True)]
 
 
 def averaging_gradients(network: nn.Module, device: torch.device) -> nn.Module:
-    """The network, wrapped so that `backward` leaves every process with the mean of all gradients."""
+    """The network, wrapped so that `backward` leaves the mean of all gradients on every process."""
     if not _together():
         return network
     wrapped = DistributedDataParallel(network, device_ids=[device] if device.type == "cuda" else None)
-    # It would regroup the gradients after the first step of a launch: from three processes on, the order in which they
-    # are added, and so their last bits, would depend on where the run was resumed. So it does that now.
+    # DDP regroups the gradients after the first step of a launch. With three or more processes this changes the order
+    # in which they are added, so the last bits would depend on where a run was resumed. So we make it regroup now.
     wrapped.reducer._push_all_rebuilt_params()
     wrapped.reducer._rebuild_buckets()
     return wrapped
 
 
 def exchange(wrapped: nn.Module, *, now: bool) -> contextlib.AbstractContextManager[None]:
-    """Around `backward`: accumulated gradients are exchanged once, with those of the last batch."""
+    """Put this around `backward`: accumulated gradients are exchanged once, after the last batch."""
     if now or not isinstance(wrapped, DistributedDataParallel):
         return contextlib.nullcontext()
     return wrapped.no_sync()
 
 
 def share_buffers(module: nn.Module) -> None:
-    """Gives every process the buffers of process 0, such as the running statistics of batch normalisation."""
+    """Copies the buffers of process 0, such as batch normalisation's running statistics, to every process."""
     if _together():
         for buffer in module.buffers():
             dist.broadcast(buffer, src=0)
@@ -116,13 +112,13 @@ def share_buffers(module: nn.Module) -> None:
 
 @contextlib.contextmanager
 def naming_the_other() -> Iterator[None]:
-    """ValueError where another process of the run is gone: its message is the one to read, not gloo's."""
+    """ValueError if another process of the run has gone: its own message is the one to read, not gloo's."""
     try:
         yield
     except RuntimeError as error:
         if not _together() or "onnection" not in str(error):
             raise
-        raise ValueError("distributed: another process of this run ended; its own message says why") from error
+        raise ValueError("distributed: another process of this run ended; its message says why") from error
 
 
 def _together() -> bool:

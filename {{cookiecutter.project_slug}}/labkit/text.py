@@ -12,13 +12,13 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def alternatives(name: str, known: Iterable[str]) -> str:
-    """'there are: x, y; did you mean "x"?': the same where all that there is should be named."""
+    """'there are: x, y; did you mean "x"?': the same, after naming everything that there is."""
     return f"there are: {', '.join(map(one_line, known))}{nearest(name, known)}"
 
 
 def one_line(text: str) -> str:
     """The text with line breaks, control characters and undecodable bytes written as escapes."""
-    if text.isprintable():  # nearly every text is, and this is a tenth of the time
+    if text.isprintable():  # nearly every text is, and asking takes a tenth of the time
         return text
     text = text.encode("utf-8", "backslashreplace").decode("utf-8")
     return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", lambda match: repr(match[0])[1:-1], text)
@@ -30,10 +30,12 @@ def counted(n: int, what: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Two units at most: 4.5 s, 45 s, 12 min, 3 h 05 min, 2 d 4 h."""
+    """At most two units: 4.5 s, 45 s, 12 min, 3 h 05 min, 2 d 4 h."""
     minutes = round(seconds / 60)
+    if seconds < 10:
+        return f"{seconds:.1f} s"
     if seconds < 100:
-        return f"{seconds:.{1 if seconds < 10 else 0}f} s"
+        return f"{seconds:.0f} s"
     if minutes < 60:
         return f"{minutes} min"
     if minutes < 48 * 60:

@@ -1,4 +1,4 @@
-"""Settings as values: how nested ones become dotted keys, and which of them are the same."""
+"""Settings as values: how nested ones become dotted keys, and which ones are the same."""
 
 import unicodedata
 from typing import Any
@@ -16,9 +16,9 @@ def flatten(settings: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def canonical(value: Any) -> Any:
-    """Equal for settings that mean the same, also inside lists and mappings.
+    """Equal for settings that mean the same, even inside lists and mappings.
 
-    1 and 1.0 are one number, true is not 1, and a letter with an accent is one letter however it was typed.
+    1 and 1.0 are one number, true is not 1, and an accented letter is one letter however it was typed.
     """
     kind = type(value)
     if kind is str:

@@ -9,8 +9,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from labkit.runs.places import find_places, read_places
-from labkit.runs.study import no_garbage
+from labkit.runs.places import read_places
+from labkit.runs.study import find_studies, no_garbage
 from labkit.text import one_line
 
 WRITTEN = ".written"  # lists what a report consists of: files of yours beside it are never removed
@@ -39,7 +39,7 @@ def report(config: ReportConfig) -> None:
     others from theirs."""
     _check(config)
     problems = []
-    for name, folders in find_places([config.runs_dir, *config.more_runs_dirs], config.study).items():
+    for name, folders in find_studies([config.runs_dir, *config.more_runs_dirs], config.study).items():
         try:
             _report(name, folders, config)
         except ValueError as error:

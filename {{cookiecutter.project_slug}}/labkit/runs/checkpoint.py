@@ -1,4 +1,4 @@
-"""Reading and writing checkpoints. They hold tensors and plain values only, so that loading one runs no code."""
+"""Reading and writing checkpoints. They hold only tensors and plain values, so that loading one runs no code."""
 
 import zipfile
 from collections.abc import Collection
@@ -10,7 +10,7 @@ import torch
 from labkit.runs.files import atomic_file
 
 FORMAT = 3
-READABLE = (2, 3)  # best.pt is the same in both; last.pt of format 2 is refused by whoever resumes
+READABLE = (2, 3)  # best.pt is the same in both; a run cannot be resumed from a last.pt of format 2
 
 
 class Unusable(ValueError):
@@ -18,7 +18,7 @@ class Unusable(ValueError):
 
 
 def save_checkpoint(path: Path, state: dict[str, Any], keep_as: Path | None = None) -> None:
-    """Replaces the file, which stays under the name `keep_as`. OSError, naming it, where it cannot be written."""
+    """Replaces the file, which is kept under the name `keep_as`. OSError, naming it, if it cannot be written."""
     with atomic_file(path, keep_as) as file:
         try:
             torch.save({"format": FORMAT, **state}, file)
@@ -29,24 +29,24 @@ def save_checkpoint(path: Path, state: dict[str, Any], keep_as: Path | None = No
 
 
 def load_checkpoint(path: Path, run_id: str, formats: Collection[int] = (FORMAT,)) -> dict[str, Any]:
-    """On the CPU. `Unusable` where the file is damaged or of another run; ValueError where another version of the code
-    wrote it."""
+    """Onto the CPU. `Unusable` if it is damaged or another run's; ValueError if other code wrote it."""
     try:
-        with zipfile.ZipFile(path) as archive:  # torch.load itself does not notice a flipped bit
-            # A bit among the attributes, which testzip does not look at, turns a tensor into a folder for torch.
+        with zipfile.ZipFile(path) as archive:  # torch.load does not notice a flipped bit
+            # testzip ignores the attributes, where one flipped bit turns a tensor into a folder for torch.
             if archive.testzip() or any(part.external_attr for part in archive.infolist()):
                 raise EOFError("its checksums are wrong")
         state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise Unusable(f"{path}: the checkpoint is missing") from error
     except Exception as error:  # a damaged file fails in a dozen ways
         if isinstance(error, PermissionError | MemoryError) or "memory" in str(error):
             raise
         reason = (str(error).splitlines() or ["it ends too early"])[0]
-        missing = isinstance(error, FileNotFoundError)
-        raise Unusable(f"{path}: the checkpoint is {'missing' if missing else f'damaged ({reason})'}") from error
+        raise Unusable(f"{path}: the checkpoint is damaged ({reason})") from error
     if not isinstance(state, dict) or "format" not in state:
-        raise Unusable(f"{path}: is no checkpoint of this project")
+        raise Unusable(f"{path}: is not a checkpoint of this project")
     if state["format"] not in formats:
         raise ValueError(f"{path}: not a checkpoint of this version (format {FORMAT}); use the code that wrote it")
     if state["run_id"] != run_id:
-        raise Unusable(f"{path}: the checkpoint is of another run ({state['run_id']})")
+        raise Unusable(f"{path}: the checkpoint belongs to another run ({state['run_id']})")
     return state

@@ -10,20 +10,23 @@ from typing import Any, BinaryIO
 
 from labkit.secrets import redact_leaves
 
-CONFIG = "config.yaml"  # the resolved configuration; makes a folder that of a run
-RESULT = "run.json"  # written last: absent means not finished
+CONFIG = "config.yaml"  # the resolved configuration; a folder that has one is a run's
+RESULT = "run.json"  # written last: without it the run is not finished
 STATE = "state.json"  # what the run is doing now, or how it ended
-METRICS = "metrics.csv"  # a row per evaluation
-TEST = "test.json"  # the test set's metrics
-PROVENANCE = "provenance.json"  # an entry per launch
+METRICS = "metrics.csv"  # one row per evaluation
+TEST = "test.json"  # the metrics of the test set
+PROVENANCE = "provenance.json"  # one entry per launch
 LOG = "train.log"
+LOCK = ".lock"
 PLANS = ".sweeps"  # in a study's folder: the members of its sweeps
 
 
 @contextlib.contextmanager
 def atomic_file(path: Path, keep_as: Path | None = None) -> Iterator[BinaryIO]:
-    """Writes beside, flushes to the disk and renames: a reader or a crash sees the old file or the new one. The old one
-    stays under the name `keep_as`."""
+    """Writes next to the file, flushes to the disk and renames: a reader or a crash sees the old file or the new one.
+
+    `keep_as`: the name under which the old file is kept.
+    """
     beside = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.part")
     try:
         with naming(path):
@@ -42,7 +45,7 @@ def atomic_file(path: Path, keep_as: Path | None = None) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """An OSError from inside names the file: the one of a full disk does not by itself."""
+    """Makes an OSError from inside name the file, which that of a full disk does not do by itself."""
     try:
         yield
     except OSError as error:
@@ -56,7 +59,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """The content, or None where there is no such file or only a damaged one."""
+    """The content, or None if the file is missing or damaged."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -64,7 +67,7 @@ def read_json(path: Path) -> Any:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Puts a rename on the disk; Windows cannot, and does it by itself."""
+    """Puts a rename on the disk; Windows cannot be asked to, and does it by itself."""
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)
         try:

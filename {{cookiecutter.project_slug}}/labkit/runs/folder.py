@@ -13,11 +13,11 @@ from typing import Any
 import yaml
 from filelock import SoftFileLease, Timeout
 
-from labkit.runs.files import CONFIG, LOG, METRICS, PROVENANCE, RESULT, STATE, TEST, read_json, write_json
+from labkit.runs.files import CONFIG, LOCK, LOG, METRICS, PROVENANCE, RESULT, STATE, TEST, read_json, write_json
 
-LEASE_S = 30.0  # a holder on another machine that gives no sign of life for so long is dead
-SURE_S = 1.0  # nobody else can have taken the lock so soon after it was seen to be ours
-HEARTBEAT_S = 5.0  # state.json is written this often; status.py calls a run dead after 60 s of silence
+LEASE_S = 30.0  # a holder on another machine that is silent for this long is dead
+SURE_S = 1.0  # nobody can have taken the lock so soon after we saw that it is ours
+HEARTBEAT_S = 5.0  # how often state.json is written; liveness.py calls a run dead after 60 s of silence
 
 
 class Held(ValueError):
@@ -37,29 +37,27 @@ class RunFolder:
         self.provenance = path / PROVENANCE
         self.log = path / LOG
         self.checkpoints = path / "checkpoints"
-        self.last = self.checkpoints / "last.pt"  # everything to resume
+        self.last = self.checkpoints / "last.pt"  # everything that is needed to resume
         self.previous = self.checkpoints / "previous.pt"  # the one before
         self.best = self.checkpoints / "best.pt"  # the best weights
         self._state: dict[str, Any] = {"host": socket.gethostname(), "pid": os.getpid()}
         self._lock: SoftFileLease | None = None
         self._sure_at = 0.0
-        self._probe = SoftFileLease(path / ".lock", lease_duration=LEASE_S, timeout=0)
+        self._probe = SoftFileLease(path / LOCK, lease_duration=LEASE_S, timeout=0)
         self._writing = threading.Lock()
 
     def read_result(self) -> dict[str, Any] | None:
-        """run.json of a finished run; None where it is not there or damaged: the run's command writes it again."""
+        """run.json of a finished run; None if it is missing, or damaged: then the run's command writes it again."""
         result = read_json(self.result)
         return result if isinstance(result, dict) and result.get("format") == 1 else None
 
     def read_config(self) -> dict[str, Any]:
-        """config.yaml, {} where there is none. ValueError where it cannot be read."""
-        path = self.config
-        try:
-            config = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
-        except (yaml.YAMLError, UnicodeDecodeError):
-            config = None
+        """config.yaml, or {} if there is none. ValueError if it cannot be read."""
+        config = None
+        with contextlib.suppress(yaml.YAMLError, UnicodeDecodeError):
+            config = yaml.safe_load(self.config.read_text(encoding="utf-8")) if self.config.exists() else {}
         if not isinstance(config, dict):
-            raise ValueError(f"{path}: is damaged; restore it, or remove the folder to begin again")
+            raise ValueError(f"{self.config}: is damaged; restore it, or remove the folder to start over")
         return config
 
     def read_state(self) -> dict[str, Any]:
@@ -67,26 +65,26 @@ class RunFolder:
         return state if isinstance(state, dict) else {}
 
     def is_held(self) -> bool:
-        """Whether a process that is alive, or was within the last lease, holds the lock."""
-        if not (self.path / ".lock").exists():
+        """Whether the lock belongs to a process that is alive, or was within the last lease."""
+        if not (self.path / LOCK).exists():
             return False
         try:
-            with self._probe:  # the same one each time: it has to see that a lease elsewhere is not renewed
+            with self._probe:  # always the same one: it has to see that a lease elsewhere is not renewed
                 return False
         except Timeout:
             return True
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Makes the folder and keeps every other process out of it. `Held`, naming the holder, if there is one.
+        """Creates the folder and keeps every other process out of it. `Held`, naming the holder, if there is one.
 
-        A lease and not `flock`, which excludes nobody on some network file systems. A dead holder on this machine is
-        taken over at once, one elsewhere after a lease; a living one shows itself by renewing its lease.
+        It is a lease, because `flock` excludes nobody on some network file systems: a living holder renews it, a dead
+        one is replaced, at once on this machine, elsewhere after a lease.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        self._lock = lock = self._acquired(self.path / ".lock")
+        self._lock = lock = self._acquired(self.path / LOCK)
         try:
-            for left_behind in self.path.glob("**/.*.part"):  # by a process that was killed while writing
+            for left_behind in self.path.glob("**/.*.part"):  # by a process that was killed while it wrote
                 left_behind.unlink(missing_ok=True)
             yield
         finally:
@@ -109,32 +107,36 @@ class RunFolder:
         return lock
 
     def check_lock(self) -> None:
-        """ValueError where the run has been taken over, as after this process was suspended for longer than a lease."""
+        """ValueError if the run was taken over, as after this process was suspended for longer than a lease."""
         if self._lock is None or 0 <= time.time() - self._sure_at < SURE_S:
             return
         if not self._lock.is_lock_held_by_us:
-            raise ValueError(f"{self.path}: its lock is gone, or was taken over while this process was silent; it ends")
+            raise ValueError(
+                f"{self.path}: this process has lost its lock, and ends: it was suspended, or the lock was removed"
+            )
         self._sure_at = time.time()  # not the monotonic clock, which stands still while a machine sleeps
 
     def clear(self) -> None:
-        """Deletes everything in it but the lock: what a run goes on from first, so that one that is killed here begins
-        again, and last what tells that it is a run's folder."""
-        first, last = (self.result, self.checkpoints), (self.config, self.path / ".lock")
-        others = [entry for entry in self.path.iterdir() if entry not in (*first, *last)]
-        for entry in (*first, *others, last[0]):
+        """Deletes everything but the lock.
+
+        What a run resumes from goes first, so that a run killed in here starts over. config.yaml, which says that the
+        folder is a run's, goes last.
+        """
+        order = {self.result: 0, self.checkpoints: 1, self.config: 3}
+        for entry in sorted(self.path.iterdir(), key=lambda entry: order.get(entry, 2)):
             if entry.is_dir() and not entry.is_symlink():
                 shutil.rmtree(entry)
-            else:
+            elif entry.name != LOCK:
                 entry.unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def heartbeat(self) -> Iterator[None]:
-        """A thread that writes state.json, with what `note` was told, as long as this process lives."""
+        """Keeps writing state.json, from a thread, for as long as this process lives."""
         ended = threading.Event()
 
         def beat() -> None:
             while not ended.wait(HEARTBEAT_S):
-                with contextlib.suppress(OSError):  # a full disk is for the checkpoint to report
+                with contextlib.suppress(OSError):  # the checkpoint will report a full disk
                     self._write_state()
 
         thread = threading.Thread(target=beat, daemon=True)
@@ -146,7 +148,7 @@ class RunFolder:
             thread.join()
 
     def note(self, **values: Any) -> None:
-        """For the next heartbeat; what `values` do not name stays as it was in this launch."""
+        """For the next heartbeat. What `values` do not name stays as it was in this launch."""
         with self._writing:
             self._state |= values
 
@@ -162,7 +164,7 @@ class RunFolder:
 
 
 def _read_holder(lock: Path) -> tuple[dict[str, str], int | None]:
-    """What filelock's marker says of the holder (pid, host), and when its lease was renewed, in ns; None: no lock."""
+    """The holder (pid, host) in filelock's file, and when it renewed its lease, in ns; None if there is no lock."""
     try:
         lines = lock.read_text(encoding="utf-8").splitlines()
         renewed = lock.stat().st_mtime_ns

@@ -1,7 +1,6 @@
 """Signals that ask a process to stop: remembered at once, acted on where nothing is lost, then passed on.
 
-The same rule is right on a laptop, in a sweep and under a scheduler: whoever had a handler before gets the signal,
-after everything has been saved.
+The same rule fits a laptop, a sweep and a scheduler: once everything is saved, whoever handled the signal before gets it.
 """
 
 import os
@@ -10,13 +9,13 @@ import sys
 import threading
 import time
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, Self
 
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2") if hasattr(signal, name)]
 
 
 class Interrupted(Exception):
-    """Raised by `Interruption.check`, where everything can be saved; its text is the name of the signal."""
+    """Raised where everything can be saved; its text is the name of the signal."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
@@ -24,9 +23,11 @@ class Interrupted(Exception):
 
 
 class Interruption:
-    """Within its `with` block a signal is only remembered. When an `Interrupted` leaves the block, the signal is sent
-    again, to the handler that was there before; a second Ctrl-C raises KeyboardInterrupt at once, wherever that is.
-    Within another block of the kind, what that one has received counts too."""
+    """Inside its `with` block a signal is only remembered; a second Ctrl-C raises KeyboardInterrupt at once.
+
+    When an `Interrupted` leaves the block, the signal is sent again, to the handler that was there before. A block
+    inside another one starts with what the outer one has received.
+    """
 
     def __init__(self) -> None:
         self.received: int | None = None  # the first signal
@@ -38,7 +39,7 @@ class Interruption:
         if self.received:
             raise Interrupted(self.received)
 
-    def __enter__(self) -> "Interruption":
+    def __enter__(self) -> Self:
         for number in SIGNALS:
             if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
                 self._before[number] = signal.signal(number, self._remember)
@@ -58,7 +59,7 @@ class Interruption:
         if os.getpid() != self._process:  # a worker of a DataLoader inherits the handler; its parent ends it
             return
         if number == signal.SIGINT:
-            # torchrun passes on a Ctrl-C that the terminal has sent to this process already.
+            # torchrun passes on a Ctrl-C that the terminal has already sent to this process.
             if self._ctrl_c and "TORCHELASTIC_RUN_ID" not in os.environ:
                 raise KeyboardInterrupt
             self._ctrl_c = True
@@ -66,7 +67,7 @@ class Interruption:
 
 
 def end_with_parent() -> None:
-    """Where torchrun is killed with -9, the processes that it started would go on, or wait for each other for ever."""
+    """Ends this process when torchrun is killed with -9: it would go on, or wait for the others for ever."""
     parent = os.getppid()
 
     def watch() -> None:

@@ -1,4 +1,7 @@
-"""The JSON files of a run folder, read whole or not at all: each must have the shape that a report counts on."""
+"""The JSON files of a run folder: each is read whole or not at all, and must have the shape that a report relies on.
+
+Checked by hand, because thousands of them are read at once and a library for it takes longer to import.
+"""
 
 import json
 import os
@@ -9,7 +12,7 @@ from typing import Any, TypeGuard
 NUMBER = (int, float)
 EVALUATION = {"step": NUMBER, "epoch": NUMBER, "metrics": dict}
 LAUNCH = {"code_id": str, "host": str, "git": {"commit": (str, NoneType), "missing": (str, NoneType), "dirty": object}}
-RECORD = {  # what a report reads of run.json
+RESULT_SHAPE = {  # what a report reads of run.json
     "run_id": str,
     "config": {"seed": int},
     "monitor": {"metric": str, "direction": str},
@@ -20,8 +23,9 @@ RECORD = {  # what a report reads of run.json
     "finished": str,
     "launches": [LAUNCH],
 }
-STATE = {"status": str, "host": str, "pid": int, "heartbeat": NUMBER}
-TEST = {"run_id": str, "step": NUMBER, "metrics": dict}
+STATE_SHAPE = {"status": str, "host": str, "pid": int, "heartbeat": NUMBER}
+TEST_SHAPE = {"run_id": str, "step": NUMBER, "metrics": dict}
+PLAN_SHAPE = {"members": list}
 
 
 class Unreadable(Exception):
@@ -29,7 +33,7 @@ class Unreadable(Exception):
 
 
 def read_record(path: str, shape: dict[str, Any]) -> dict[str, Any]:
-    """The content of the file, which has that shape. `Unreadable`, with a sentence, if it has not."""
+    """The content of the file, which has that shape. `Unreadable`, with a sentence, if it does not."""
     name = os.path.basename(path)
     try:
         with open(path, "rb") as file:
@@ -41,12 +45,17 @@ def read_record(path: str, shape: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(content, dict) or content.get("format", 1) != 1:
         raise Unreadable(f"{name} was not written by this version of the project")
     if place := _misshapen(content, shape):
-        raise Unreadable(f"{name} lacks {place[1:]}, or holds something else there")
+        raise Unreadable(f"{name} has no {place[1:]}, or something else in its place")
     return content
 
 
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether a JSON value is a finite number: true is not one, and neither is an integer of 400 digits."""
+    return isinstance(value, NUMBER) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+
+
 def _misshapen(content: Any, shape: Any) -> str:
-    """The first place, as ".best.step", where the content is not of that shape; empty if it is."""
+    """The first place, as ".best.step", where the content does not have that shape; empty if it does."""
     if isinstance(shape, dict):
         if not isinstance(content, dict):
             return "."
@@ -56,11 +65,7 @@ def _misshapen(content: Any, shape: Any) -> str:
                 return f".{key}{place.rstrip('.')}"
         return ""
     if isinstance(shape, list):
-        fine = isinstance(content, list) and content and not any(_misshapen(one, shape[0]) for one in content)
-        return "" if fine else "."
-    return "" if isinstance(content, shape) and (type(content) is not bool or shape is object) else "."
-
-
-def is_number(value: object) -> TypeGuard[float]:
-    """Whether a value of JSON is a finite number; true is none, and neither is one with 400 digits."""
-    return isinstance(value, NUMBER) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+        fits = isinstance(content, list) and content and not any(_misshapen(item, shape[0]) for item in content)
+    else:
+        fits = isinstance(content, shape) and (type(content) is not bool or shape is object)
+    return "" if fits else "."

@@ -1,4 +1,4 @@
-"""What ran, where and on what: captured once per process, without torch, and without the environment's secrets."""
+"""What ran, where and on what. It is captured once per process, without torch and without the environment's secrets."""
 
 import functools
 import hashlib
@@ -18,25 +18,27 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 CODE = ("runs", "modules", "labkit", "hydra_plugins")  # what a run can import
 CODE_AND_CONFIG = (*CODE, "config", "studies", "env_setup", "pyproject.toml")
-ALLOWED_VARIABLES = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID")
-ALLOWED_VARIABLES += ("SLURM_ARRAY_TASK_ID", "SLURM_RESTART_COUNT", "SLURM_JOB_NODELIST")
+ALLOWED_VARIABLES = (
+    *("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID"),
+    *("SLURM_ARRAY_TASK_ID", "SLURM_RESTART_COUNT", "SLURM_JOB_NODELIST"),
+)
 
 
 def launch_record(command: str, started: str) -> dict[str, Any]:
-    """One entry of run.json's "launches": everything but what only torch knows (threads, GPU, driver)."""
+    """One entry of run.json's "launches", without what only torch knows (threads, GPU, driver)."""
     argv = _submitted().get("argv", sys.argv)
     return {"started": started, "argv": argv, "command": command, "host": socket.gethostname()} | _of_this_process()
 
 
 @functools.cache
 def _submitted() -> dict[str, Any]:
-    """In a job, what was true when it was submitted: it runs a copy of the code, which git knows nothing of."""
+    """In a Slurm job, what was true when it was submitted: git knows nothing of the copy of the code that it runs."""
     name = os.environ.get("SUBMITTED_AS")
     return json.loads(Path(name).read_text(encoding="utf-8")) if name else {}
 
 
 def study_files() -> dict[str, str]:
-    """{study: digest of its file in studies/}: tells later whether the file was there before the runs."""
+    """{study: digest of its file in studies/}, which shows later whether the file was there before the runs."""
     return _submitted().get("study_files") or {
         path.stem: digest(path.read_bytes()) for path in sorted((ROOT / "studies").glob("*.yaml"))
     }
@@ -44,14 +46,15 @@ def study_files() -> dict[str, str]:
 
 @functools.cache
 def code_id() -> str:
-    """12 hex digits of the exact source files that this process can import, committed or not."""
+    """12 hex digits that stand for the source files this process can import, committed or not."""
     return id_of(ROOT)
 
 
 def id_of(root: Path) -> str:
-    """The code_id of the project, or of a copy of its code, at `root`."""
-    files = sorted(p for folder in CODE for p in (root / folder).rglob("*.py"))
-    return digest(b"".join(f"{p.relative_to(root).as_posix()}\0".encode() + p.read_bytes() + b"\0" for p in files))
+    """The code_id of the project at `root`, or of a copy of its code there."""
+    files = sorted(path for folder in CODE for path in (root / folder).rglob("*.py"))
+    named = (path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0" for path in files)
+    return digest(b"".join(named))
 
 
 def digest(content: bytes) -> str:
@@ -60,30 +63,31 @@ def digest(content: bytes) -> str:
 
 @functools.cache
 def code_diff() -> bytes | None:
-    """What `git apply` on the commit needs to give this code and configuration, untracked files included; None
-    where there is nothing to compare with."""
+    """The patch that turns the commit into this code and configuration, untracked files included.
+
+    None if there is no commit, or nothing has changed.
+    """
     if submitted := _submitted():
         return submitted["diff"] and submitted["diff"].encode(errors="surrogateescape")
     if git_state()["commit"] is None:
         return None
     with tempfile.TemporaryDirectory() as folder:
         index = Path(folder) / "index"
-        shutil.copyfile(ROOT / _git("rev-parse", "--git-path", "index").strip(), index)
+        shutil.copyfile(ROOT / _git("rev-parse", "--git-path", "index").decode().strip(), index)
         variables = os.environ | {"GIT_INDEX_FILE": str(index)}
         here = [path for path in CODE_AND_CONFIG if (ROOT / path).exists()]
-        _git("add", "--intent-to-add", "--", *here, env=variables)  # lists untracked files in the copied index only
+        _git("add", "--intent-to-add", "--", *here, env=variables)  # untracked files, in the copy of the index only
         plain = ["--no-ext-diff", "--no-textconv", "--no-color", "--src-prefix=a/", "--dst-prefix=b/"]
-        return _git_bytes("diff", "--binary", "--relative", *plain, "HEAD", "--", *here, env=variables) or None
+        return _git("diff", "--binary", "--relative", *plain, "HEAD", "--", *here, env=variables) or None
 
 
 @functools.cache
 def _of_this_process() -> dict[str, Any]:
-    about = (distribution.metadata for distribution in metadata.distributions())  # parsed at each call
-    packages = {package["Name"]: package["Version"] for package in about}
+    about = [distribution.metadata for distribution in metadata.distributions()]  # parsed anew at each access
     return {
         "code_id": code_id(),
         "git": git_state(),
-        "packages": dict(sorted(packages.items(), key=lambda item: item[0].lower())),
+        "packages": {package["Name"]: package["Version"] for package in sorted(about, key=lambda p: p["Name"].lower())},
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpu": _cpu_name(),
@@ -93,14 +97,14 @@ def _of_this_process() -> dict[str, Any]:
 
 @functools.cache
 def git_state() -> dict[str, Any]:
-    """{"commit", "dirty", "remote", "missing"}: `missing` says in a sentence why there is no commit."""
+    """{"commit", "dirty", "remote", "missing"}; `missing` says in a sentence why there is no commit."""
     if submitted := _submitted():
         return submitted["git"]
     nothing = {"commit": None, "dirty": None, "remote": None}
     try:
         if not _git("ls-files", "--cached", "--others", "--exclude-standard", "--", "runs/train.py"):
             return nothing | {"missing": "a git repository around this project ignores it: run git init here"}
-        commit = _git("rev-parse", "HEAD").strip()
+        commit = _git("rev-parse", "HEAD").decode().strip()
         dirty = bool(_git("status", "--porcelain", "--", *CODE_AND_CONFIG))
     except FileNotFoundError:
         return nothing | {"missing": "git is not installed: no commit and no changes are recorded"}
@@ -111,21 +115,17 @@ def git_state() -> dict[str, Any]:
     return {"commit": commit, "dirty": dirty, "remote": remote, "missing": None}
 
 
-def _git(*arguments: str, env: dict[str, str] | None = None) -> str:
-    return _git_bytes(*arguments, env=env).decode()
-
-
-def _git_bytes(*arguments: str, env: dict[str, str] | None = None) -> bytes:
+def _git(*arguments: str, env: dict[str, str] | None = None) -> bytes:
     return subprocess.run(["git", *arguments], cwd=ROOT, env=env, capture_output=True, check=True).stdout
 
 
 def gpu_driver() -> str | None:
-    """The version of the NVIDIA driver, where Linux tells it."""
+    """The version of the NVIDIA driver, if Linux says."""
     try:
-        first = Path("/proc/driver/nvidia/version").read_text(encoding="utf-8").splitlines()[0]
-    except (OSError, IndexError):
+        about = Path("/proc/driver/nvidia/version").read_text(encoding="utf-8")
+    except OSError:
         return None
-    version = re.search(r"\d+\.\d+(\.\d+)?", first)
+    version = re.search(r"\d+\.\d+(\.\d+)?", about)
     return version and version[0]
 
 

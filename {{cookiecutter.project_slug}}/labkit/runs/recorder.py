@@ -1,6 +1,6 @@
-"""What a run leaves behind while it trains: rows, checkpoints, its state, its log; where and when, not what.
+"""What a run leaves behind while it trains: rows, checkpoints, its state, its log.
 
-Where several processes share a run, each has a recorder; only that of process 0 writes.
+Where several processes share a run, each has a recorder, and only that of process 0 writes.
 """
 
 import logging
@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 import torch
 
@@ -22,17 +22,17 @@ from labkit.runs.metrics_file import MetricsFile
 from labkit.runs.progress import Progress
 from labkit.runs.trackers import Tracker
 
-REPORT_S = 20.0  # a slow run speaks at least this often, whatever system.log_every_steps
-SHARE = 0.01  # of the time may go into writing checkpoints, as long as system.checkpoint_minutes is kept
-LEAST_S = 10.0  # between two checkpoints, unless system.checkpoint_minutes is less
-BYTES_PER_S = 200e6  # written to a disk, before it was measured
-AGREE_S = 1.0  # several processes ask each other what is due about this often
+REPORT_S = 20.0  # a slow run reports at least this often, whatever system.log_every_steps says
+SHARE = 0.01  # of the time may go into writing checkpoints, unless system.checkpoint_minutes asks for more
+LEAST_S = 10.0  # between two checkpoints, unless system.checkpoint_minutes asks for less
+BYTES_PER_S = 200e6  # a guess at the speed of the disk, for the first checkpoint
+AGREE_S = 1.0  # about how often several processes ask each other what is due
 
 T = TypeVar("T")
 
 
 class Due(NamedTuple):
-    """What is due after a step, the same for all processes. `signal`: its number, or 0."""
+    """What is due after a step, the same on all processes. `signal`: its number, or 0."""
 
     report: bool = False
     save: bool = False
@@ -44,13 +44,13 @@ class Workload(NamedTuple):
 
     total_steps: int
     examples_per_step: int  # of all processes
-    bytes_to_save: int  # roughly: puts off the first checkpoint until it costs little; later ones are timed
+    bytes_to_save: int  # roughly; the first checkpoint waits until it costs little, and later ones are timed
 
 
 class Recorder:
-    """Writes into one run folder, whose lock process 0 holds, until it is closed: `with Recorder(...) as recorder`.
+    """Writes into one run folder, whose lock process 0 holds: `with Recorder(...) as recorder`.
 
-    `saved` is the state of the checkpoint that the run goes on from, or None for a new run.
+    `saved` is the checkpoint from which the run goes on, or None for a new run.
     """
 
     def __init__(
@@ -62,49 +62,49 @@ class Recorder:
         system: SystemConfig,
         workload: Workload,
     ) -> None:
-        """Opens the files of the run. ValueError: see checkpoint.py, or it began on another number of processes."""
+        """Opens the run's files. ValueError: see checkpoint.py, or the run began on another number of processes."""
         self._folder = folder
         self._log = log
         self._interruption = interruption
         self._run_id = run_id
         self._system = system
         folder.checkpoints.mkdir(exist_ok=True)
-        found = first(self._find_checkpoint)
-        self.saved = load_checkpoint(folder.last, run_id) if found else None
+        self.saved = load_checkpoint(folder.last, run_id) if first(self._find_checkpoint) else None
+        step = self.saved["step"] if self.saved else 0
         self._earlier = {"wall_s": 0.0, "cpu_s": 0.0, "training_s": 0.0, "examples": 0}  # of earlier launches
-        self._agreed_step = self._agree_at = 0
         if self.saved:
             self._check_processes(self.saved["processes"])
             self._earlier = self.saved["costs"]
-            self._agreed_step = self._agree_at = self.saved["step"]
+        self._agreed_step = step
+        self._agree_at = step
         self._cpu_at_start = time.process_time()
         self._started = self._saved_at = self._reported = self._agreed = time.monotonic()
         self._longest_s = 60 * system.checkpoint_minutes
         self._between_saves_s = seconds_between_saves(workload.bytes_to_save / BYTES_PER_S, self._longest_s)
-        self._metrics = self._tracker = None
+        self._metrics = None
+        self._tracker = None
         if rank() == 0:
-            step = self.saved["step"] if self.saved else 0
             self._metrics = MetricsFile(folder.metrics, self.saved["rows"]["bytes"] if self.saved else 0)
-            self._tracker = _open_tracker(system, folder.path, step)
+            if system.tracker:
+                given = {"folder": folder.path, "first_step": step}
+                self._tracker = build("system.tracker", system.tracker, Tracker, **given)
             if self.saved:
-                _warn_of_other_bits(log, self.saved["bits"])
+                self._warn_of_other_bits(self.saved["bits"])
                 log.info(f"resumed at step {step}/{workload.total_steps}")
             folder.write_state("running", step=step, total_steps=workload.total_steps)
         self._progress = Progress(log, workload.total_steps, workload.examples_per_step)
 
-    def __enter__(self) -> "Recorder":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._progress.close()
-        if self._metrics:
-            self._metrics.close()
-        if self._tracker:
-            self._tracker.close()
+        for part in (self._progress, self._metrics, self._tracker):
+            if part:
+                part.close()
 
     @property
     def drawing_folder(self) -> Path | None:
-        """Where a task may draw what it shows in an evaluation; None on all processes but the first."""
+        """Where a task may draw during an evaluation; None on all processes but the first."""
         return self._folder.path if rank() == 0 else None
 
     def count(self, fetch_s: float, update_s: float) -> None:
@@ -112,7 +112,7 @@ class Recorder:
         self._progress.count(fetch_s, update_s)
 
     def record(self, row: Mapping[str, float]) -> None:
-        """One row of metrics.csv, also for the tracker and the log."""
+        """One row of metrics.csv, which also goes to the tracker and the log."""
         if self._metrics is None:
             return
         self._folder.check_lock()
@@ -123,7 +123,7 @@ class Recorder:
         self._log.info(f"step {row['step']:.0f} | " + " | ".join(shown))
 
     def due(self, step: int) -> Due:
-        """Asked after every step; several processes exchange it about once a second only."""
+        """Ask this after every step. Several processes exchange their answers only about once a second."""
         every = step % self._system.log_every_steps == 0
         if step < self._agree_at:
             return Due(report=every)
@@ -136,11 +136,12 @@ class Recorder:
             until = step + max(1, int(min(AGREE_S, self._longest_s) / max(step_s, 1e-6)))
             mine = [int(report), int(save), until] if rank() == 0 else [0, 0, 0]
             report, save, self._agree_at, signal = largest([*mine, signal])
-            self._agreed, self._agreed_step = now, step
+            self._agreed = now
+            self._agreed_step = step
         return Due(every or bool(report), bool(save), signal)
 
     def until_interrupted(self, batches: Iterable[T]) -> Iterator[T]:
-        """Several processes have unequal numbers of batches here, so that they can agree on nothing before the end."""
+        """Several processes have different numbers of batches here, so they can only agree at the end."""
         for batch in batches:
             if world_size() == 1:
                 self._interruption.check()
@@ -156,9 +157,12 @@ class Recorder:
         self._log.warning(f"warning: {text}")
 
     def save(self, state: Mapping[str, Any] | None, best: Mapping[str, Any] | None, best_step: int | None) -> None:
-        """best.pt, if `best` is new, before the checkpoint that counts on it, if there is to be one; the rows before
-        both. `best_step`: that of the best weights so far."""
-        costs, started = self.costs(), time.monotonic()
+        """Writes the checkpoint `state`, if there is one, after what it counts on: the rows, and a new `best`.
+
+        `best_step`: that of the best weights so far.
+        """
+        costs = self.costs()
+        started = time.monotonic()
         if self._metrics:
             self._folder.check_lock()
             known = {"run_id": self._run_id, "processes": world_size(), "costs": costs, "bits": _bits()}
@@ -176,12 +180,12 @@ class Recorder:
             self._log.info(f"interrupted by {signal} at step {step}; the same command resumes this run")
 
     def costs(self) -> dict[str, float]:
-        """Seconds and examples of every launch up to its last checkpoint, and of this one up to now."""
+        """Seconds and examples of this launch so far, and of every earlier one up to its last checkpoint."""
         now = {
             "wall_s": time.monotonic() - self._started,
             "cpu_s": sum(gather(time.process_time() - self._cpu_at_start)),
-            "training_s": self._progress.training_s,
-            "examples": self._progress.examples,
+            "training_s": self._progress.fetch_s + self._progress.update_s,
+            "examples": self._progress.steps * self._progress.examples_per_step,
         }
         return {name: self._earlier[name] + now[name] for name in now}
 
@@ -189,13 +193,14 @@ class Recorder:
         if began_on != world_size():
             raise ValueError(
                 f"{self._folder.path}: began on {began_on} processes and cannot go on with {world_size()}; "
-                f"use torchrun --nproc-per-node={began_on}, or add restart=true to begin again"
+                f"use torchrun --nproc-per-node={began_on}, or add restart=true to start over"
             )
 
     def _find_checkpoint(self) -> bool:
-        """Whether there is a last.pt to go on from; the one before takes its place if it is damaged."""
-        last, previous = self._folder.last, self._folder.previous
-        if not last.exists() and previous.exists():  # a kill between two renames
+        """Whether there is a last.pt to go on from. If it is damaged, the one before takes its place."""
+        last = self._folder.last
+        previous = self._folder.previous
+        if not last.exists() and previous.exists():  # killed between two renames
             os.replace(previous, last)
         while last.exists():
             try:
@@ -211,7 +216,7 @@ class Recorder:
         return False
 
     def _check_files(self, saved: Mapping[str, Any]) -> None:
-        """`Unusable` where the rows or the best weights that a checkpoint counts on are not there as they were."""
+        """`Unusable` if the rows or the best weights that a checkpoint counts on are not there as they were."""
         folder = self._folder
         if not MetricsFile.holds(folder.metrics, saved["rows"]):
             raise Unusable(f"{folder.metrics}: rows that the checkpoint counts on are missing or changed")
@@ -219,36 +224,28 @@ class Recorder:
         if best_step is not None and load_checkpoint(folder.best, self._run_id)["step"] < best_step:
             raise Unusable(f"{folder.best}: is older than the checkpoint that counts on it")
 
+    def _warn_of_other_bits(self, saved: Mapping[str, Any]) -> None:
+        changed = [f"{name} {saved[name]} -> {value}" for name, value in _bits().items() if saved[name] != value]
+        if changed:
+            self.warn(f"resumed with {', '.join(changed)}: the last bits of the results may differ")
+
 
 def seconds_between_saves(written_s: float, longest_s: float) -> float:
-    """From one checkpoint, which took `written_s` to write, to the next: as often as costs little, but not less often
-    than asked for."""
+    """From one checkpoint, which took `written_s` to write, to the next: as often as is cheap, and as was asked for."""
     return min(longest_s, max(LEAST_S, written_s / SHARE))
 
 
 def check_tracker(system: SystemConfig) -> None:
-    """ValueError where the settings of `system.tracker` do not fit its class: before anything is written."""
+    """ValueError if the settings of `system.tracker` do not fit its class; nothing has been written yet."""
     if system.tracker:
         checked("system.tracker", system.tracker, Tracker, given=("folder", "first_step"))
 
 
-def _open_tracker(system: SystemConfig, folder: Path, first_step: int) -> Tracker | None:
-    if not system.tracker:
-        return None
-    return build("system.tracker", system.tracker, Tracker, folder=folder, first_step=first_step)
-
-
 def _bits() -> dict[str, Any]:
-    """What the last bits of the results depend on besides the code."""
+    """What the last bits of the results depend on, besides the code."""
     return {
         "torch": str(torch.__version__),
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_initialized() else None,
     }
-
-
-def _warn_of_other_bits(log: logging.Logger, saved: Mapping[str, Any]) -> None:
-    changed = [f"{name} {saved[name]} -> {value}" for name, value in _bits().items() if saved[name] != value]
-    if changed:
-        log.warning(f"warning: resumed with other {', '.join(changed)}: the last bits of the results may differ")

@@ -1,27 +1,28 @@
 """Which members of a study were submitted to Slurm, and which jobs still wait or run there. Standard library only."""
 
-import json
 import os
 import shutil
 import subprocess
 from pathlib import Path
 
+from labkit.runs.files import PLANS, read_json
+
 
 def planned_jobs(study: Path) -> dict[str, str]:
     """The newest job of each run of a study that was submitted, {"net2-digits-s0-...": "12_3"}."""
     jobs: dict[str, str] = {}
-    plans = [path for path in (study / ".sweeps").glob("*.json") if path.is_file()]
+    plans = [path for path in (study / PLANS).glob("*.json") if path.is_file()]
     for path in sorted(plans, key=lambda path: path.stat().st_mtime):
         try:
-            members = json.loads(path.read_text(encoding="utf-8"))["members"]
+            members = read_json(path)["members"]
             jobs |= {member["name"]: member["job"] for member in members if member.get("job")}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            continue  # damaged: status.py says it
+        except (KeyError, TypeError, AttributeError):
+            continue  # damaged, and status.py says so
     return jobs
 
 
 def last_words(runs_dir: Path, job: str) -> str:
-    """Why a job ended, from its log: the last error of ours, else its last line; and where that log is."""
+    """Why a job ended, from its log: the last error of ours, or else its last line; and where that log is."""
     log = runs_dir / ".slurm" / f"{job}_0_log.out"
     try:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -33,15 +34,13 @@ def last_words(runs_dir: Path, job: str) -> str:
 
 
 def jobs_in_queue() -> dict[str, str] | None:
-    """This user's jobs that have not ended, {"12_3": "pending (Priority)"}; None where Slurm does not answer."""
+    """This user's jobs that have not ended, {"12_3": "pending (Priority)"}; None if Slurm does not answer."""
     if not shutil.which("squeue"):
         return None
     words = ["squeue", "--noheader", "--array", f"--user={os.getuid()}", "--format=%i|%T|%r"]
     try:
-        answer = subprocess.run(words, capture_output=True, text=True, timeout=30)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    if answer.returncode != 0:
+        answer = subprocess.run(words, capture_output=True, text=True, timeout=30, check=True)
+    except (OSError, subprocess.SubprocessError):
         return None
     jobs = {}
     for line in answer.stdout.splitlines():

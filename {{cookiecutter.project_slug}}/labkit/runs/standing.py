@@ -1,17 +1,18 @@
-"""How a run stands before it begins: finished, held by another process, diverged, or to be thrown away."""
+"""Where a run stands before it begins: finished, held by another process, diverged, or to be started over."""
 
 import multiprocessing
 from contextlib import ExitStack
 from dataclasses import asdict
 
 from labkit.config import RunConfig
+from labkit.runs.files import LOCK
 from labkit.runs.folder import RunFolder
 from labkit.runs.identity import data_version, differences, run_path
 from labkit.runs.provenance import code_id
 
 
 def in_sweep() -> bool:
-    """Whether this process is a member of a sweep, and another one speaks for it on the terminal."""
+    """Whether this process is a member of a sweep, for which another process speaks on the terminal."""
     return multiprocessing.current_process().name != "MainProcess"
 
 
@@ -21,32 +22,31 @@ def is_finished(folder: RunFolder, config: RunConfig) -> bool:
     if code and not in_sweep():
         print(f"{folder.path}: finished already; nothing to do")
         if code != code_id():
-            print("warning: it finished with other code than there is now; add restart=true to run it again")
+            print("warning: it finished with code that has changed since; add restart=true to run it again")
     return code is not None
 
 
 def finished_code(folder: RunFolder, config: RunConfig) -> str | None:
-    """The code_id of a finished run, None if it is not finished. ValueError where it was trained on other data."""
+    """The code_id of a finished run, or None if it is not finished. ValueError if it was trained on other data."""
     result = folder.read_result()
     if result is None:
         return None
-    trained_on, there_is = result["data"]["fingerprint"], data_version(config)
-    if there_is not in (None, trained_on):
-        raise ValueError(
-            f"{folder.path}: finished on other data ({trained_on}, now {there_is}); add restart=true to run it again"
-        )
+    then = result["data"]["fingerprint"]
+    now = data_version(config)
+    if now not in (None, then):
+        raise ValueError(f"{folder.path}: finished on other data ({then}, now {now}); add restart=true to run it again")
     return result["launches"][-1]["code_id"]
 
 
 def enter(folder: RunFolder, config: RunConfig, lock: ExitStack) -> bool:
-    """Takes the run's lock into `lock`, and throws the run away if the configuration says so.
+    """Takes the run's lock into `lock`; deletes what there is of the run if the configuration says so.
 
-    Returns False where there is nothing to do: the run is finished. ValueError: another process writes it, it diverged,
-    or the folder is not that of this run.
+    Returns False if the run is finished. ValueError: another process is writing it, it diverged, or the folder holds
+    something else.
     """
     lock.enter_context(folder.locked())
     if config.restart:
-        _discard(folder, config)
+        _delete(folder, config)
         config.restart = False
     elif is_finished(folder, config):
         return False
@@ -63,16 +63,16 @@ def discard(config: RunConfig) -> None:
     folder = RunFolder(run_path(config))
     if folder.path.exists():
         with folder.locked():
-            _discard(folder, config)
+            _delete(folder, config)
 
 
-def _discard(folder: RunFolder, config: RunConfig) -> None:
-    files = [path for path in folder.path.rglob("*") if path.is_file() and path.name != ".lock"]
+def _delete(folder: RunFolder, config: RunConfig) -> None:
+    files = [path for path in folder.path.rglob("*") if path.is_file() and path.name != LOCK]
     if not files:
         return
     saved = folder.read_config()
     if not saved or differences(saved, asdict(config)):
-        raise ValueError(f"{folder.path}: holds something else than this run; look at it and remove it by hand")
+        raise ValueError(f"{folder.path}: does not hold this run; look at it and remove it by hand")
     megabytes = sum(path.lstat().st_size for path in files) / 2**20
     state = folder.read_state()
     done = f"{state.get('status', 'not begun')} at step {state.get('step', 0)}"

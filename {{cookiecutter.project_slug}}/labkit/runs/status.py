@@ -7,15 +7,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from labkit.runs.study import Run, Study, find_studies, is_number, no_garbage, read_study
+from labkit.runs.json_shapes import is_number
+from labkit.runs.study import Run, Study, find_studies, no_garbage, read_study
 from labkit.text import duration, one_line
 
 INTERVAL_S = 2.0
-PATIENCE_S = 60.0  # a sweep needs a while from one member to the next, and to start a killed one again
+PATIENCE_S = 60.0  # a sweep takes a while from one member to the next, or to restart one that was killed
 
-# Results first; what needs a look comes last, next to the prompt.
+# Results first; what needs attention comes last, next to the prompt.
 QUIET = ["finished", "duplicate", "missing", "queued"]
 WRONG = ["interrupted", "dead", "diverged", "unreadable", "failed", "refused"]
 ORDER = [*QUIET, "running", *WRONG]
@@ -37,54 +38,58 @@ class Line(NamedTuple):
 
 
 def status(config: StatusConfig) -> None:
-    """Print one line per member of the study, or of every study, then counts, rate and time left; `watch`: again and
-    again until nothing runs."""
+    """Prints one line for each member of the study, or of every study, then counts, speed and time left.
+
+    With `watch`, again and again until nothing runs.
+    """
     if config.watch:
         _watch(config)
         return
     with no_garbage():
-        for folder in find_studies(config.runs_dir, config.study):
-            print(*(line.text for line in describe(read_study(folder))), sep="\n")
+        for study in _read(config):
+            print(*(line.text for line in describe(study)), sep="\n")
 
 
 def describe(study: Study) -> list[Line]:
     runs = sorted(study.runs, key=lambda run: ORDER.index(run.status))
-    rows = _align([_row(run) for run in runs])
-    return [
-        Line("heading", one_line(study.name)),
-        *(Line(run.status, f"  {row}") for run, row in zip(runs, rows, strict=True)),
-        *(Line("warning", f"  warning: {warning}") for warning in study.warnings),
-        Line("total", total(study)),
-    ]
+    names = [one_line(run.name) for run in runs]
+    name_width = max(map(len, names), default=0)
+    status_width = max((len(run.status) for run in runs), default=0)
+    lines = [Line("heading", one_line(study.name))]
+    for run, name in zip(runs, names, strict=True):
+        about = ": ".join(part for part in (_detail(run), run.reason) if part)
+        lines.append(Line(run.status, f"  {name:{name_width}}  {run.status:{status_width}}  {about}".rstrip()))
+    lines += [Line("warning", f"  warning: {warning}") for warning in study.warnings]
+    return [*lines, Line("total", total(study))]
 
 
 def total(study: Study) -> str:
     """depth: 3 of 7 finished, 1 failed, 2 missing, 1 running; 5000 examples/s, about 12 min left"""
     counts = study.counts()
-    line = f"{one_line(study.name)}: {counts.pop('finished', 0)} of {len(study.runs)} finished"
-    line += "".join(f", {n} {name}" for name, n in counts.items())
-    rates = [run.state["examples_per_s"] for run in study.runs if _has(run, "examples_per_s")]
+    finished = f"{one_line(study.name)}: {counts.pop('finished', 0)} of {len(study.runs)} finished"
+    line = ", ".join([finished, *(f"{n} {name}" for name, n in counts.items())])
+    rates = _of_running(study, "examples_per_s")
     left = seconds_left(study)
     speed = [_rate(sum(rates))] if rates else []
     speed += [f"about {duration(left)} left"] if left is not None else []
-    return line + ("; " if speed else "") + ", ".join(speed)
+    return "; ".join([line, ", ".join(speed)] if speed else [line])
 
 
 def seconds_left(study: Study) -> float | None:
-    """Until what runs and what is missing has ended, if as many run as now; None where that would be a guess."""
-    running = [run for run in study.runs if run.status == "running"]
-    left = [run.state["seconds_left"] for run in running if _has(run, "seconds_left")]
-    missing = sum(run.status in ("missing", "queued") for run in study.runs)
+    """Until everything that runs or is missing has ended, if as many run as now; None if that would be a guess."""
+    counts = study.counts()
+    running = counts.get("running", 0)
+    missing = counts.get("missing", 0) + counts.get("queued", 0)
+    left = _of_running(study, "seconds_left")
     took = [run.record["cost"]["wall_s"] for run in study.ended]
-    if not running or len(left) < len(running) or (missing and not took):
+    if not running or len(left) < running or (missing and not took):
         return None
     to_come = missing * sum(took) / len(took) if missing else 0.0
-    return max((sum(left) + to_come) / len(running), *left)
+    return max((sum(left) + to_come) / running, *left)
 
 
 def cut(lines: list[Line], height: int) -> list[str]:
-    """At most so many of the lines, the first one on those that are left out: what is well before what runs or went
-    wrong."""
+    """At most `height` of the lines, where the first one counts those left out: what went well goes first."""
     if len(lines) <= height:
         return [line.text for line in lines]
     by_weight = sorted(range(len(lines)), key=lambda n: (KEPT_LONGEST.index(lines[n].kind), n))
@@ -93,35 +98,40 @@ def cut(lines: list[Line], height: int) -> list[str]:
     return [f"not shown: {counts}", *(lines[n].text for n in sorted(by_weight[: height - 1]))]
 
 
+def _read(config: StatusConfig) -> list[Study]:
+    return [read_study(folder) for (folder,) in find_studies([config.runs_dir], config.study).values()]
+
+
 def _watch(config: StatusConfig) -> None:
     ran = time.monotonic()
     with _display() as show:
         while True:
             began = time.monotonic()
             with no_garbage():
-                studies = [read_study(folder) for folder in find_studies(config.runs_dir, config.study)]
+                studies = _read(config)
                 show(studies)
             statuses = {run.status for study in studies for run in study.runs}
-            ran = began if statuses & ACTIVE else ran
-            if not statuses & ACTIVE and not (statuses & STARTABLE and began < ran + PATIENCE_S):
+            if statuses & ACTIVE:
+                ran = began
+            elif not statuses & STARTABLE or began >= ran + PATIENCE_S:
                 break
-            time.sleep(max(INTERVAL_S, 10 * (time.monotonic() - began)))  # a tenth of one core at most
+            time.sleep(max(INTERVAL_S, 10 * (time.monotonic() - began)))  # at most a tenth of one core
     if statuses & STARTABLE:
         print(f"nothing has run for {duration(time.monotonic() - ran)}: no longer watching")
 
 
 @contextmanager
 def _display() -> Iterator[Callable[[list[Study]], None]]:
-    """Yields what shows the studies: redraws their tables on a terminal, else says a line when the counts change."""
-    counts: dict[str, dict[str, int]] = {}
-
-    def say(studies: list[Study]) -> None:
-        for study in studies:
-            if counts.get(study.name) != study.counts():
-                counts[study.name] = study.counts()
-                print(time.strftime("%Y-%m-%d %H:%M:%S"), total(study), flush=True)
-
+    """Yields what shows the studies: on a terminal it redraws their tables, elsewhere it prints a line per change."""
     if not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
+        counts: dict[str, dict[str, int]] = {}
+
+        def say(studies: list[Study]) -> None:
+            for study in studies:
+                if counts.get(study.name) != study.counts():
+                    counts[study.name] = study.counts()
+                    print(time.strftime("%Y-%m-%d %H:%M:%S"), total(study), flush=True)
+
         yield say
         return
     from rich.console import Console
@@ -138,39 +148,33 @@ def _display() -> Iterator[Callable[[list[Study]], None]]:
         yield redraw
 
 
-def _row(run: Run) -> list[str]:
-    return [one_line(run.name), run.status, ": ".join(part for part in (_detail(run), run.reason) if part)]
-
-
 def _detail(run: Run) -> str:
     if run.ended:
-        metric, best = run.record["monitor"]["metric"], run.record["best"]
+        metric = run.record["monitor"]["metric"]
+        best = run.record["best"]
         value = best["metrics"].get(metric)
-        seconds = run.record["cost"]["wall_s"]
-        return f"{one_line(metric)} {_number(value)} at epoch {best['epoch']:g}, took {duration(seconds)}"
+        shown = "not measured" if value is None else f"{value:.4g}"
+        took = duration(run.record["cost"]["wall_s"])
+        return f"{one_line(metric)} {shown} at epoch {best['epoch']:g}, took {took}"
     if run.status != "running":
         return run.progress
     state = run.state
     parts = [run.progress or "starting"]
-    parts += [f"{duration(state['seconds_left'])} left"] if _has(run, "seconds_left") else []
-    parts += [f"loss {_number(state['loss'])}"] if state.get("loss") is not None else []
-    parts += [_rate(state["examples_per_s"])] if _has(run, "examples_per_s") else []
-    parts += [f"on {one_line(state['host'])}" + (f" (job {state['job']})" if state.get("job") else "")]
-    return ", ".join(parts)
+    if is_number(state.get("seconds_left")):
+        parts.append(f"{duration(state['seconds_left'])} left")
+    if state.get("loss") is not None:
+        parts.append(f"loss {state['loss']:.4g}")
+    if is_number(state.get("examples_per_s")):
+        parts.append(_rate(state["examples_per_s"]))
+    job = f" (job {state['job']})" if state.get("job") else ""
+    return ", ".join([*parts, f"on {one_line(state['host'])}{job}"])
 
 
-def _has(run: Run, key: str) -> bool:
-    return run.status == "running" and is_number(run.state.get(key))
-
-
-def _number(value: Any) -> str:
-    return "not measured" if value is None else f"{value:.4g}"
+def _of_running(study: Study, key: str) -> list[float]:
+    """The numbers that the running members give for a key of state.json."""
+    states = [run.state for run in study.runs if run.status == "running"]
+    return [state[key] for state in states if is_number(state.get(key))]
 
 
 def _rate(examples_per_s: float) -> str:
     return f"{examples_per_s:.{0 if examples_per_s >= 10 else 2}f} examples/s"
-
-
-def _align(rows: list[list[str]]) -> list[str]:
-    widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
-    return [f"{name:{widths[0]}}  {state:{widths[1]}}  {detail}".rstrip() for name, state, detail in rows]

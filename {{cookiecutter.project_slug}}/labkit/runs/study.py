@@ -1,20 +1,30 @@
 """Reads the run folders of a study and says what became of each run.
 
-Standard library only: `runs/status.py` must answer at once, so nothing here may import pandas or torch.
+Standard library only: `runs/status.py` has to answer at once, so nothing here may import pandas or torch.
 """
 
 import gc
 import os
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from labkit.runs.json_shapes import RECORD, STATE, TEST, Unreadable, is_number, read_record
+from labkit.runs.files import CONFIG, PLANS, RESULT, STATE, TEST
+from labkit.runs.json_shapes import (
+    PLAN_SHAPE,
+    RESULT_SHAPE,
+    STATE_SHAPE,
+    TEST_SHAPE,
+    Unreadable,
+    is_number,
+    read_record,
+)
 from labkit.runs.liveness import sign_of_death
 from labkit.runs.slurm_queue import jobs_in_queue, last_words, planned_jobs
-from labkit.text import alternatives, one_line
+from labkit.text import alternatives, one_line, split_of
 
 # What may have become of a run, in the order in which numbers.tex counts them.
 STATUSES = ("finished", "diverged", "running", "interrupted", "dead", "failed", "missing", "queued", "refused")
@@ -25,20 +35,22 @@ STATUSES += ("duplicate", "unreadable")
 class Run:
     """One member of a study, whether or not it ran.
 
-    `status` is one of finished, diverged (a loss or a monitored metric became no number: stopped there, or went through
-    and has a record), running, interrupted, dead (stopped without a word), failed, missing (planned, no folder), queued
-    (in Slurm), refused (planned, bad configuration), duplicate (the same run in a second folder), unreadable. `reason`
-    says why.
+    `status` is one of finished, diverged (a loss or the monitored metric was no longer a number; with a record if the
+    run went through all the same), running, interrupted, dead (it stopped without a word), failed, missing (planned,
+    but without a folder), queued (in Slurm), refused (planned, but misconfigured), duplicate (a second folder of the
+    same run), unreadable. `reason` says why.
     """
 
     name: str
     study: Path  # its folder
     status: str
     reason: str = ""
-    record: dict[str, Any] = field(default_factory=dict)  # run.json, without its packages; empty unless there is one
+    record: dict[str, Any] = field(default_factory=dict)  # run.json without its packages; empty if there is none
     state: dict[str, Any] = field(default_factory=dict)  # state.json; empty if there is a record
-    packages_id: int = 0  # equal for runs of one report that ended with the same packages
-    test: dict[str, float] = field(default_factory=dict)  # metrics of test.json, if they belong to the best weights
+    packages_id: int = 0  # the same for the runs of one report that ended with the same packages
+    test: dict[str, float] = field(
+        default_factory=dict
+    )  # the metrics in test.json, if they are those of the best weights
 
     @property
     def path(self) -> Path:
@@ -46,7 +58,7 @@ class Run:
 
     @property
     def ended(self) -> bool:
-        """Whether it went through and has results: a run that was stopped because it diverged has none."""
+        """Whether it has results; a run that was stopped because it diverged has none."""
         return bool(self.record) and self.status in ("finished", "diverged")
 
     @property
@@ -68,28 +80,37 @@ class Study:
         return [run for run in self.runs if run.ended]
 
     def counts(self) -> dict[str, int]:
-        """How many runs have each status that occurs, finished first."""
-        statuses = sorted((run.status for run in self.runs), key=lambda status: (status != "finished", status))
-        return {status: statuses.count(status) for status in dict.fromkeys(statuses)}
+        """How many runs have each status, finished first."""
+        counts = Counter(run.status for run in self.runs)
+        return dict(sorted(counts.items(), key=lambda item: (item[0] != "finished", item[0])))
 
 
-def find_studies(runs_dir: str, study: str | None) -> list[Path]:
-    """The folder of the one study asked for, or of every study under `runs_dir`."""
-    root = Path(runs_dir)
-    folders = sorted(path for path in root.iterdir() if _is_study(path)) if root.is_dir() else []
-    if not folders:
-        raise ValueError(f"{runs_dir}: no study here; start one with python runs/train.py")
+def find_studies(runs_dirs: list[str], study: str | None) -> dict[str, list[Path]]:
+    """The folders of every study, or of the one asked for, one for each place that has it.
+
+    `runs_dirs`: where runs are, and other places such as a copy of the cluster's.
+    """
+    found: dict[str, list[Path]] = defaultdict(list)
+    for place in runs_dirs:
+        folders = [path for path in Path(place).iterdir() if _is_study(path)] if Path(place).is_dir() else []
+        if not folders and place != runs_dirs[0]:
+            raise ValueError(
+                f"more_runs_dirs: {place} holds no study, which is a folder of run folders; correct the path"
+            )
+        for folder in folders:
+            found[folder.name].append(folder)
+    if not found:
+        raise ValueError(f"{runs_dirs[0]}: no study here; start one with python runs/train.py")
     if study is None:
-        return folders
-    names = [path.name for path in folders]
-    if study not in names:
-        raise ValueError(f"study: no study {study!r} in {runs_dir}; {alternatives(study, names)}")
-    return [root / study]
+        return dict(sorted(found.items()))
+    if study not in found:
+        raise ValueError(f"study: no study {study!r} in {', '.join(runs_dirs)}; {alternatives(study, sorted(found))}")
+    return {study: found[study]}
 
 
 @contextmanager
 def no_garbage() -> Iterator[None]:
-    """Thousands of records are no garbage, and looking for some in them takes as long as reading them."""
+    """Keeps Python from searching thousands of records for garbage, which takes as long as reading them."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -100,7 +121,7 @@ def no_garbage() -> Iterator[None]:
 
 
 def read_study(folder: Path) -> Study:
-    """Every run of a study by name: its folders, and the planned members that have none."""
+    """Every run of a study, by name: those with a folder, and the planned ones that have none."""
     warnings: list[str] = []
     with os.scandir(folder) as entries:
         names = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
@@ -111,67 +132,85 @@ def read_study(folder: Path) -> Study:
     return Study(folder.name, sorted(runs, key=lambda run: run.name), warnings)
 
 
+def mark_duplicates(runs: list[Run], warnings: list[str]) -> None:
+    """Of several folders with the same run, the one that has its name counts, or else the first."""
+    first: dict[str, Run] = {}
+    ended = [run for run in runs if run.ended]
+    for run in sorted(ended, key=lambda run: run.name != run.record.get("name")):
+        counts = first.setdefault(run.record["run_id"], run)
+        if counts is not run:
+            if run.record["best"] != counts.record["best"]:
+                warnings.append(f"{one_line(run.name)} has other results than {one_line(counts.name)}, which counts")
+            run.status = "duplicate"
+            run.reason = f"the same run as {one_line(counts.name)}: counted once"
+
+
 def _is_study(path: Path) -> bool:
     if not path.is_dir() or path.name.startswith("."):
         return False
     folders = [child for child in path.iterdir() if not child.name.startswith(".")]
-    return (path / ".sweeps").is_dir() or any(os.path.exists(child / "config.yaml") for child in folders)
+    return (path / PLANS).is_dir() or any(os.path.exists(child / CONFIG) for child in folders)
 
 
 def _read_run(study: Path, name: str, warnings: list[str]) -> Run | None:
-    """None if there is no run in the folder of this name."""
+    """None if the folder of this name holds no run."""
     run = _look(study, name, warnings)
     if run and run.status in ("dead", "ending", "unreadable"):
-        run = _look(study, name, warnings)  # what was ending, or being thrown away, has by now done so
+        run = _look(study, name, warnings)  # what was ending, or being deleted, has done so by now
     if run and run.status == "ending":
-        run.status, run.reason = "interrupted", "ended, but run.json is missing; the same command completes it"
+        run.status = "interrupted"
+        run.reason = f"ended, but {RESULT} is missing; the same command completes it"
     return run
 
 
 def _look(study: Path, name: str, warnings: list[str]) -> Run | None:
-    path = f"{study}/{name}"  # to join a Path takes as long as to open a file
+    path = f"{study}/{name}"  # joining a Path takes as long as opening a file
     try:
-        files = os.listdir(path)  # one question instead of one per file: a file server may have to answer
-        if "config.yaml" not in files:
-            warnings.append(f"{one_line(name)} is no run folder (it holds no config.yaml): left out")
+        files = os.listdir(path)  # one question instead of one per file: a file server may have to answer it
+        if CONFIG not in files:
+            warnings.append(f"{one_line(name)} is not a run folder (it has no {CONFIG}) and is left out")
             return None
-        if "run.json" in files:
-            return _with_results(Run(name, study, "finished"), path, "test.json" in files, warnings)
-        if "state.json" not in files:
+        if RESULT in files:
+            return _with_results(Run(name, study, "finished"), path, TEST in files, warnings)
+        if STATE not in files:
             return Run(name, study, "interrupted", "stopped before its first step")
-        state = read_record(f"{path}/state.json", STATE)
+        state = read_record(f"{path}/{STATE}", STATE_SHAPE)
     except FileNotFoundError:
         return None
     except OSError as error:
         return Run(name, study, "unreadable", f"the folder cannot be opened: {error.strerror}")
     except Unreadable as error:
         return Run(name, study, "unreadable", str(error))
-    status, reason = state["status"], one_line(str(state.get("reason") or ""))
-    if status == "running" and (death := sign_of_death(f"{path}/state.json", state)):
-        status, reason = "dead", death
-    elif status == "finished":
-        status = "ending"
-    elif status not in ("running", "interrupted", "failed", "diverged"):
-        status, reason = "unreadable", f"state.json holds the unknown status {status!r}"
-    return Run(name, study, status, reason, state=state)
+    run = Run(name, study, state["status"], one_line(str(state.get("reason") or "")), state=state)
+    if run.status == "running" and (death := sign_of_death(f"{path}/{STATE}", state)):
+        run.status = "dead"
+        run.reason = death
+    elif run.status == "finished":
+        run.status = "ending"
+    elif run.status not in ("running", "interrupted", "failed", "diverged"):
+        run.reason = f"{STATE} holds the unknown status {run.status!r}"
+        run.status = "unreadable"
+    return run
 
 
 def _with_results(run: Run, path: str, tested: bool, warnings: list[str]) -> Run:
-    run.record = read_record(f"{path}/run.json", RECORD)
+    run.record = read_record(f"{path}/{RESULT}", RESULT_SHAPE)
     packages = run.record["launches"][-1].get("packages")
-    run.packages_id = hash((*packages, *map(str, packages.values()))) if isinstance(packages, dict) else 0
+    if isinstance(packages, dict):
+        run.packages_id = hash((*packages, *map(str, packages.values())))
     for part in (run.record, *run.record["launches"]):
-        part.pop("confusion_matrix", None)  # these two are most of a record, and in no table: thousands of them
-        part.pop("packages", None)  # would fill the memory
+        part.pop("confusion_matrix", None)  # these two are most of a record and are in no table:
+        part.pop("packages", None)  # thousands of them would fill the memory
     if strange := _not_numbers(run.record):
-        run.status, run.reason = "diverged", f"not a number: {', '.join(strange)}"
+        run.status = "diverged"
+        run.reason = f"not a number: {', '.join(strange)}"
     if tested:
         run.test = _read_test(run, path, warnings)
     return run
 
 
 def _not_numbers(record: dict[str, Any]) -> list[str]:
-    """The losses of the last evaluation and the monitored metric of the best one, where they are NaN or infinite."""
+    """The losses of the last evaluation, and the monitored metric of the best one, where they are NaN or infinite."""
     monitored = record["monitor"]["metric"]
     values = {name: value for name, value in record["last"]["metrics"].items() if name.endswith("/loss")}
     values[monitored] = record["best"]["metrics"].get(monitored)
@@ -181,31 +220,19 @@ def _not_numbers(record: dict[str, Any]) -> list[str]:
 def _read_test(run: Run, path: str, warnings: list[str]) -> dict[str, float]:
     step = run.record["best"]["step"]
     try:
-        test = read_record(f"{path}/test.json", TEST)
+        test = read_record(f"{path}/{TEST}", TEST_SHAPE)
         if test["run_id"] != run.record["run_id"]:
-            raise Unreadable("test.json is of another run")
+            raise Unreadable(f"{TEST} is from another run")
         if test["step"] != step:
-            raise Unreadable(f"test.json is of step {test['step']}, the best step is {step}")
+            raise Unreadable(f"{TEST} is from step {test['step']}, but the best step is {step}")
     except Unreadable as error:
-        warnings.append(f"{one_line(run.name)}: {error}: test metrics left blank; run python runs/evaluate.py")
+        warnings.append(f"{one_line(run.name)}: {error}: its test metrics are left blank; run python runs/evaluate.py")
         return {}
-    return {name: value for name, value in test["metrics"].items() if name.startswith("test/")}
-
-
-def mark_duplicates(runs: list[Run], warnings: list[str]) -> None:
-    """Of the folders that hold the same run, the one that has its name counts, or else the first."""
-    first: dict[str, Run] = {}
-    ended = [run for run in runs if run.ended]
-    for run in sorted(ended, key=lambda run: run.name != run.record.get("name")):
-        counts = first.setdefault(run.record["run_id"], run)
-        if counts is not run:
-            if run.record["best"] != counts.record["best"]:
-                warnings.append(f"{one_line(run.name)} has other results than {one_line(counts.name)}, which counts")
-            run.status, run.reason = "duplicate", f"the same run as {one_line(counts.name)}: counted once"
+    return {name: value for name, value in test["metrics"].items() if split_of(name) == "test"}
 
 
 def _mark_queued(folder: Path, runs: list[Run]) -> None:
-    """What waits for Slurm to start it, or to start it again; and what it started in vain."""
+    """What waits in Slurm to be started, or started again; and what Slurm started in vain."""
     jobs = planned_jobs(folder)
     may_wait = ("missing", "interrupted", "dead", "failed", "diverged")
     waiting = [run for run in runs if run.status in may_wait and not run.record and run.name in jobs]
@@ -216,23 +243,25 @@ def _mark_queued(folder: Path, runs: list[Run]) -> None:
         job = jobs[run.name]
         failed_before = run.status in ("failed", "diverged")  # or just now, while others in its job go on
         if in_queue.get(job, "").startswith("pending") or (job in in_queue and not failed_before):
-            run.status, run.reason = "queued", f"job {job} is {in_queue[job]}"
+            run.status = "queued"
+            run.reason = f"job {job} is {in_queue[job]}"
         elif run.status == "missing":
-            run.status, run.reason = "failed", one_line(last_words(folder.parent, job))
+            run.status = "failed"
+            run.reason = one_line(last_words(folder.parent, job))
 
 
 def _planned_without_folder(folder: Path, present: set[str], warnings: list[str]) -> Iterator[Run]:
     """Members of any plan that have no folder: missing, or refused if no plan could start them."""
     absent: dict[str, str] = {}
-    for path in sorted((folder / ".sweeps").glob("*.json")):
+    for path in sorted((folder / PLANS).glob("*.json")):
         try:
-            plan = read_record(str(path), {"members": list})
+            plan = read_record(str(path), PLAN_SHAPE)
         except Unreadable as error:
-            warnings.append(f".sweeps/{error}: members that it planned may be missing from the list")
+            warnings.append(f"{PLANS}/{error}: members that it planned may be missing from the list")
             continue
         for member in plan["members"]:
             if not isinstance(member, dict) or not isinstance(member.get("overrides"), list):
-                warnings.append(f".sweeps/{path.name}: a member was not written by this version of the project")
+                warnings.append(f"{PLANS}/{path.name}: a member was not written by this version of the project")
                 continue
             name = str(member.get("name") or " ".join(map(str, member["overrides"])))
             if name not in present:

@@ -1,4 +1,4 @@
-"""Where metrics go besides metrics.csv: views of a run, never the truth. A tracker has `log` and `close`, no more."""
+"""Where metrics go besides metrics.csv: views of a run, never the truth."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ class Tracker(ABC):
 
 
 class TensorBoard(Tracker):
-    """Event files in <run folder>/tensorboard; shown by `tensorboard --logdir data/runs`."""
+    """Event files in <run folder>/tensorboard; `tensorboard --logdir data/runs` shows them."""
 
     def __init__(self, *, folder: Path, first_step: int) -> None:
         from torch.utils.tensorboard import SummaryWriter  # takes a second to import, and only this needs it

@@ -41,7 +41,7 @@ def prepare(config: PrepareConfig) -> None:
     """Writes each data set into its folder; one that is there already stays. ValueError for an unknown one."""
     for name in config.datasets:
         if name not in DATASETS:
-            raise ValueError(f'datasets: "{name}" is none of {", ".join(DATASETS)}{nearest(name, DATASETS)}')
+            raise ValueError(f'datasets: "{name}" is not one of {", ".join(DATASETS)}{nearest(name, DATASETS)}')
     for name in config.datasets:
         folder = Path(config.datasets_dir) / name
         if _intact(folder):

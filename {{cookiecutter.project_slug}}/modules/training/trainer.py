@@ -310,7 +310,7 @@ class Trainer(ABC):
         name = self.config.monitor
         if name not in known:
             hint = nearest(name, known)
-            raise ValueError(f'training.monitor: "{name}" is none of the metrics {", ".join(known)}{hint}')
+            raise ValueError(f'training.monitor: "{name}" is not one of the metrics {", ".join(known)}{hint}')
 
 
 def _all_finite(found: list[dict[str, Tensor]]) -> bool:
