@@ -70,7 +70,7 @@ def test_a_study_may_be_in_one_of_the_places_only(laptop: Path, cluster: Path) -
     places = [str(study.parent) for study in (laptop, cluster)]
     assert {name: len(folders) for name, folders in find_studies(places, None).items()} == {"depth": 1, "width": 1}
     assert list(find_studies(places, "width")) == ["width"]
-    with pytest.raises(ValueError, match=r"study: no study 'wdith' in .*laptop; .*"):
+    with pytest.raises(ValueError, match=r"study: no study 'wdith' in .*laptop, .*cluster; .*"):
         find_studies(places, "wdith")
 
 

@@ -1,6 +1,6 @@
 """Signals that ask a process to stop: remembered at once, acted on where nothing is lost, then passed on.
 
-The same rule fits a laptop, a sweep and a scheduler: once everything is saved, whoever handled the signal before gets it.
+The same rule fits a laptop, a sweep and a scheduler: once everything is saved, the handler from before gets the signal.
 """
 
 import os

@@ -32,6 +32,7 @@ from modules.training.monitor import Monitor
 from modules.training.schedule import learning_rate_scale, steps_per_epoch
 
 Batch = dict[str, Tensor]
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 
 class Batches(Protocol):
@@ -99,7 +100,7 @@ class Trainer(ABC):
         }
         if self._average is not None:
             self.stateful["average"] = self._average
-        if config.batch_size == 1 and any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in network.modules()):
+        if config.batch_size == 1 and any(isinstance(m, BATCH_NORMS) for m in network.modules()):
             raise ValueError("training.batch_size: batch normalisation needs batches of at least 2")
         self._check_monitor()
 
