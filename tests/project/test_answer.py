@@ -162,7 +162,7 @@ def test_a_plan_that_is_younger_than_the_runs_is_named(study: Path) -> None:
     [
         ({"metrc": "x"}, 'metrc: nothing reads this key; did you mean "metric"?'),
         ({"question": None}, "question: has no value; studies/sweep_models.yaml explains it"),
-        ({"direction": "up"}, 'direction: "up" is none of max, min'),
+        ({"direction": "up"}, 'direction: "up" is not one of max, min'),
         ({"alpha": 5}, "alpha: must be above 0 and below 1, not 5"),
         ({"seeds": 5}, "seeds: must be a list of different seeds, such as [0, 1, 2], not 5"),
         ({"baseline": "net2"}, "baseline: must be a setting, such as {model: net2}, not 'net2'"),

@@ -24,7 +24,7 @@ MAY_IMPORT = {  # what else of the project a folder may import; the longest name
     "hydra_plugins": ("labkit",),
 }
 TOUCH_HYDRA = ("labkit.launching.", "hydra_plugins.")
-FILE_NAMES = {value for name, value in vars(files).items() if name.isupper()}
+FILE_NAMES = {value for name, value in vars(files).items() if name.isupper() and name != "LOCK"}
 SOURCES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
     for folder in FOLDERS

@@ -43,8 +43,8 @@ def process_group(device: torch.device) -> Iterator[None]:
     dist.init_process_group(backend, store=store, rank=number, world_size=processes)
     with naming_the_other():
         yield
-    # Not after an error: the barrier would wait for processes that wait for this one. Garbage goes first: Python crashes
-    # if something still holds the group when it exits, and gloo's threads release Python's tensors late.
+    # Not after an error: the barrier would wait for processes that wait for this one. Garbage goes first, because
+    # Python crashes if something still holds the group when it exits, and gloo's threads release their tensors late.
     gc.collect()
     dist.barrier()
     dist.destroy_process_group()

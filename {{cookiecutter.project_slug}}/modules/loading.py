@@ -40,7 +40,7 @@ def load_run(folder: str | Path, device: str = "auto", datasets_dir: str | None 
     best = load_checkpoint(run.best, result["run_id"], READABLE)
     saved = run.read_config()
     if "system" not in saved:
-        raise ValueError(f"{run.path / 'config.yaml'}: is missing or not that of a run; restore it")
+        raise ValueError(f"{run.config}: is missing or not that of a run; restore it")
     saved["system"] |= {"device": device, "threads": 1, "tracker": None}
     saved["system"] |= {"datasets_dir": datasets_dir} if datasets_dir else {}
     config = typed(TrainConfig, saved)

@@ -22,7 +22,7 @@ from labkit.launching.sbatch import OURS, Sbatch, SlurmSettings, checked
 from labkit.launching.slurm_job import MemberJob, ReportJob
 from labkit.launching.snapshot import freeze
 from labkit.launching.task import Task
-from labkit.runs.files import read_json
+from labkit.runs.files import RESULT, read_json
 from labkit.runs.identity import data_version
 from labkit.runs.interruption import Interruption
 from labkit.runs.slurm_queue import jobs_in_queue, last_words
@@ -170,5 +170,5 @@ def _has_ended(member: Member, times_missed: int) -> bool:
 def _past_runs(member: Member) -> dict[Path, float]:
     """The seconds that each finished run of the same model and data in its study took."""
     kind = member.folder.path.name.rpartition("-s")[0]
-    results = {path: read_json(path) for path in member.folder.path.parent.glob(f"{kind}-s*/run.json")}
+    results = {path: read_json(path) for path in member.folder.path.parent.glob(f"{kind}-s*/{RESULT}")}
     return {path: result["cost"]["wall_s"] for path, result in results.items() if result}

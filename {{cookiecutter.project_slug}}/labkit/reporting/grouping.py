@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from labkit.runs.files import CONFIG
 from labkit.runs.identity import settings as settings_of
 from labkit.runs.json_shapes import is_number
 from labkit.runs.study import Run, Study
@@ -216,7 +217,7 @@ def _unfinished(study: Study, repeats: list[str]) -> Iterator[tuple[Run, Setting
 def _read_config(run: Run) -> Settings | None:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where it was built
     try:
-        config = yaml.load((run.path / "config.yaml").read_bytes(), loader)
+        config = yaml.load((run.path / CONFIG).read_bytes(), loader)
     except (OSError, yaml.YAMLError):
         return None
     return config if isinstance(config, dict) else None
