@@ -194,7 +194,7 @@ def test_half_written_files_are_named(study: Path) -> None:
     assert [row["n"] for row in summarised(study, "test/accuracy")] == [2]
     assert len(find_all(study).results.curves) == 2 * EPOCHS
     said = warnings_about(study)
-    assert f"{half_test.name}: test.json is half-written or damaged: test metrics left blank" in said
+    assert f"{half_test.name}: test.json is half-written or damaged: its test metrics are left blank" in said
     assert f"{good.name}: metrics.csv is missing or damaged: not in the learning curves" in said
     assert cut.name not in said
     assert ".sweeps/0123456789ab.json is half-written or damaged" in said
