@@ -40,8 +40,8 @@ def make_runs(study: Path, runs: int, settings: int) -> None:
 def read_and_tabulate(study: Path) -> None:
     """In a process of its own: prints seconds after the imports, and the largest memory in MB."""
     from labkit.reporting.findings import find
-    from labkit.runs.study import no_garbage, read_study
     from labkit.reporting.tables import make_tables
+    from labkit.runs.study import no_garbage, read_study
 
     started = time.perf_counter()
     with no_garbage():

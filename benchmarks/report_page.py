@@ -18,13 +18,13 @@ from selenium.webdriver.chrome.service import Service
 TEMPLATE = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TEMPLATE / "{{cookiecutter.project_slug}}"), str(TEMPLATE / "tests" / "project")]
 
-from labkit.reporting.checks import find_warnings
-from labkit.reporting.findings import find
-from labkit.reporting.pages.contents import Contents
-from labkit.reporting.pages.html_page import write_page
-from labkit.runs.study import read_study
-from labkit.reporting.tables import make_tables
-from run_folders import add_run, write_json
+from labkit.reporting.checks import find_warnings  # noqa: E402
+from labkit.reporting.findings import find  # noqa: E402
+from labkit.reporting.pages.contents import Contents  # noqa: E402
+from labkit.reporting.pages.html_page import write_page  # noqa: E402
+from labkit.reporting.tables import make_tables  # noqa: E402
+from labkit.runs.study import read_study  # noqa: E402
+from run_folders import add_run, write_json  # noqa: E402
 
 EPOCHS = 100
 ROUNDS = 7
