@@ -153,7 +153,7 @@ def test_f11l_a_foreign_checkpoint(
     ended = project.run(*SETTING, f"system.runs_dir={tmp_path}")
     (warning,) = ended.warnings
     assert f"{folder / LAST}: " in warning
-    assert "of another run" in warning
+    assert "belongs to another run" in warning
     assert resumed_at(folder) == [38]
     assert differences(folder, undisturbed(*SETTING)) == []
 

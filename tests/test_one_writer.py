@@ -122,7 +122,7 @@ def test_one_of_those_that_start_at_the_same_instant(
             for folder in folders:
                 here = tuple(one for one in given if one.folder == folder)
                 holder, seconds, others = split(here)
-                assert seconds < 1
+                assert seconds < 15  # at once: to wait for the lease of one that is killed takes 30 s
                 unknown = holder.refusal.replace(f"process {holder.pid} on {holder.host}", "another process")
                 assert len(others) == len(here) - 1
                 assert set(others) <= {holder.refusal, unknown}  # unknown: it had not yet said who it is

@@ -12,6 +12,7 @@ from modules.data.prepare import PrepareConfig, prepare
 
 # The files that take longest, first: of the others there is always one for the worker that would have to wait.
 FIRST = (
+    "test_kill_and_resume",
     "test_sweep",
     "test_figures",
     "test_reporting",
