@@ -126,7 +126,7 @@ def _find_jobs(members: Sequence[Member | Refused]) -> None:
 
 
 def _discard(member: Member) -> None:
-    """Clears the folder of a member that begins anew."""
+    """Clears the folder of a member that starts over."""
     with _refusing(member):
         discard(member.settings)
     _say_if_refused(member)

@@ -74,7 +74,7 @@ class RunningMeans:
         return self._newest.get(name, math.nan)
 
     def take(self) -> dict[str, float]:
-        """The means by name, over the batches of all processes; begins anew."""
+        """The means by name, over the batches of all processes; then starts over."""
         everyone = gather(self.state())
         self._sums = {}
         means = {}
