@@ -7,8 +7,8 @@ The contracts are dataclasses without defaults: values live in YAML only. A data
 import math
 import os
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, ClassVar, Protocol, TypeVar, cast
 
 from omegaconf import DictConfig, OmegaConf
@@ -109,10 +109,17 @@ def _sentence(error: OmegaConfBaseException, schema: type) -> str:
     key = error.full_key or ""
     reason = str(error).splitlines()[0]
     if isinstance(error, ConfigKeyError):
-        known = flatten(OmegaConf.to_container(OmegaConf.structured(schema)))
-        return f"{key}: nothing reads this key{nearest(key, known) or '; remove it'}"
+        return f"{key}: nothing reads this key{nearest(key, _keys(schema)) or '; remove it'}"
     if isinstance(error, MissingMandatoryValue):
         return f"{key}: has no value; set it on the command line or in a file of config/"
     if isinstance(error, ValidationError):
         return f"{key}: {reason.rstrip('.')}; correct the value"
     return f"{key}: {reason}"
+
+
+def _keys(schema: type, prefix: str = "") -> Iterator[str]:
+    for field in fields(schema):
+        if isinstance(field.type, type) and is_dataclass(field.type):
+            yield from _keys(field.type, f"{prefix}{field.name}.")
+        else:
+            yield prefix + field.name
