@@ -77,6 +77,12 @@ def epoch_of(epoch: int, *overrides: str, batch_size: int = 8, first: int = 0) -
     return list(batches.shuffled(epoch, batch_size, first, len(batches) // batch_size))
 
 
+def in_their_own_order(epoch: int, *overrides: str) -> torch.Tensor:
+    """The training images as an epoch shows them, sorted as they are in the data set."""
+    shown = torch.cat([batch["input"] for batch in epoch_of(epoch, *overrides, batch_size=10)])
+    return shown[epoch_order(0, epoch, len(shown)).argsort()]
+
+
 def test_both_data_paths_serve_the_same_examples_in_the_same_order() -> None:
     assert same_batches(epoch_of(3), epoch_of(3, "data.in_memory=false"))
     for part in PARTS:
@@ -90,10 +96,8 @@ IN_MEMORY_OR_NOT = ("data.in_memory=true", "data.in_memory=false")
 @pytest.mark.parametrize("path", IN_MEMORY_OR_NOT)
 def test_an_epoch_holds_every_example_once_in_an_order_of_its_own(path: str) -> None:
     _, data = small()
-    inputs = torch.from_numpy(data.inputs[data.split.train])
     for epoch in (0, 1):
-        served = torch.cat([batch["input"] for batch in epoch_of(epoch, path, batch_size=10)])
-        assert torch.equal(served, inputs[epoch_order(0, epoch, len(inputs))])
+        assert torch.equal(in_their_own_order(epoch, path), torch.from_numpy(data.inputs[data.split.train]))
     orders = [tuple(epoch_order(seed, epoch, 60).tolist()) for seed in (0, 1) for epoch in (0, 1)]
     assert len(set(orders)) == 4
 
@@ -109,6 +113,7 @@ def test_training_images_are_augmented_anew_in_each_epoch_and_evaluation_sees_th
     still, moved = epoch_of(0, path), epoch_of(0, path, "data.max_shift=1")
     assert same_batches(moved, epoch_of(0, path, "data.max_shift=1"))
     assert not any(torch.equal(a["input"], b["input"]) for a, b in zip(still, moved, strict=True))
+    assert not torch.equal(*(in_their_own_order(epoch, path, "data.max_shift=1") for epoch in (0, 1)))
     for part in ("validation", "test"):
         served = torch.cat([batch["input"] for batch in make_batches(config, data, part, CPU).in_order(7)])
         assert torch.equal(served, torch.from_numpy(data.inputs[getattr(data.split, part)]))

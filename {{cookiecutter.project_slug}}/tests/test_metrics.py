@@ -35,7 +35,7 @@ def test_metrics_are_those_of_scikit_learn(case: str) -> None:
 
 @pytest.fixture(scope="module")
 def trainer() -> Trainer:
-    config = config_of(*SMALL)
+    config = config_of(*SMALL, "model=net_bn", "model.dropout=0.5")  # in evaluation neither may draw nor adapt
     return make_trainer(config, make_data(config), CPU)
 
 
