@@ -20,7 +20,7 @@ from small_runs import (
     train_small,
     weights,
 )
-from torch import Tensor, nn
+from torch import nn
 
 STANDSTILL = ("optimizer=sgd", "optimizer.lr=1e-30")  # no evaluation is better than the first
 
@@ -30,27 +30,6 @@ def steps(number: int) -> tuple[str, str]:
 
 
 # ---- learning
-
-
-@pytest.mark.parametrize("model", ["linear", "net2", "net_bn"])
-def test_one_batch_is_learned_by_heart(runs_dir: Path, model: str) -> None:
-    base = (*SMALL_LINEAR[:4], f"model={model}", "training.batch_size=60", "system.device=cpu", "system.threads=1")
-    folder = train_small(runs_dir, *steps(100), "training.evaluate_every_epochs=100", "optimizer.lr=0.03", base=base)
-    trainer = small_trainer(base=base)
-    trainer.load_weights(weights(folder))
-    learned = trainer.evaluate(trainer.data.in_order(60)).metrics
-    assert learned["loss"] < 0.02
-    assert learned["accuracy"] == 1
-
-
-def test_two_runs_of_one_setting_are_equal_and_other_seeds_differ(tmp_path: Path) -> None:
-    def trained(number: int, seed: int) -> dict[str, Tensor]:
-        return weights(train_small(tmp_path / str(number), f"seed={seed}", "model.dropout=0.5", "data.max_shift=1"))
-
-    first = trained(1, seed=0)
-    torch.rand(5)
-    assert same_bits(first, trained(2, seed=0))
-    assert not same_bits(first, trained(3, seed=1))
 
 
 def test_four_batches_of_two_train_as_one_batch_of_eight(runs_dir: Path) -> None:

@@ -64,7 +64,11 @@ def test_a_loaded_run_predicts_what_was_measured_with_its_best_weights(runs_dir:
     folder = run(runs_dir, *restless)  # its best evaluation is not the last one
     evaluate(EvaluateConfig(study=None, device="cpu", runs_dir=str(runs_dir), datasets_dir=""))
     loaded = load_run(folder, "cpu")
+    assert (loaded.config.model["name"], loaded.config.optimizer["lr"]) == ("linear", 0.5)
     assert loaded.result["best"]["step"] != loaded.result["last"]["step"]
+    assert loaded.result["best"]["metrics"]["validation/accuracy"] == max(
+        r["validation/accuracy"] for r in rows(folder)
+    )
     measured = loaded.result["best"]["metrics"] | json.loads((folder / "test.json").read_bytes())["metrics"]
     for part in ("validation", "test"):
         chosen = getattr(loaded.data.split, part)
