@@ -19,7 +19,7 @@ def open_log(path: Path, *, quiet: bool) -> Iterator[logging.Logger]:
     log = logging.getLogger("run")
     log.setLevel(logging.INFO)
     log.propagate = False
-    handlers = [_File(path)] if quiet else [_File(path), _Terminal()]
+    handlers = [LogFile(path)] if quiet else [LogFile(path), _Terminal()]
     for handler in handlers:
         log.addHandler(handler)
     try:
@@ -75,7 +75,7 @@ class Progress:
             self._bar.stop()
 
 
-class _File(logging.FileHandler):
+class LogFile(logging.FileHandler):
     """Lines with the time and without secrets. A line that cannot be written ends the run: logging would print a
     traceback for each one."""
 

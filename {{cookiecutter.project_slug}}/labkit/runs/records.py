@@ -20,7 +20,7 @@ from labkit.runs.files import atomic_file, read_json, write_json
 from labkit.runs.folder import RunFolder
 from labkit.runs.identity import differences, run_id
 from labkit.runs.interruption import Interrupted
-from labkit.runs.progress import open_log
+from labkit.runs.progress import LogFile, open_log
 from labkit.runs.recorder import Recorder
 from labkit.secrets import redact
 
@@ -96,7 +96,9 @@ def state_kept(folder: RunFolder, log: logging.Logger) -> Iterator[None]:
         with suppress(OSError):  # the disk may be full, which is then the error
             _write_state(folder, status, reason=f"{kind}{error}".splitlines()[0])
             record = log.makeRecord("run", logging.ERROR, "", 0, traceback.format_exc(), (), None)
-            log.handlers[0].emit(record)  # the file; labkit.launching tells the terminal
+            for handler in log.handlers:
+                if isinstance(handler, LogFile):  # the terminal gets it from labkit.launching
+                    handler.emit(record)
         raise
 
 
