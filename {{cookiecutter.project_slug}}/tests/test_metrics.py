@@ -49,6 +49,14 @@ def test_an_evaluation_counts_what_the_network_predicts(trainer: Trainer) -> Non
     assert evaluation.metrics["loss"] == pytest.approx(loss, rel=1e-6)
 
 
+def test_training_reports_the_accuracy_of_its_own_predictions(trainer: Trainer) -> None:
+    batch = next(trainer.data.shuffled(0, 60, 0, 1))
+    trainer.bare.eval()  # no dropout, so that both predictions are the same
+    _, means = trainer.step(batch)
+    right = trainer.bare(batch["input"]).argmax(1) == batch["target"]
+    assert means["accuracy"].double().mean() == right.double().mean()
+
+
 @pytest.mark.parametrize("batch_size", [1, 7, 19])
 def test_the_size_of_the_evaluated_batches_changes_no_metric(trainer: Trainer, batch_size: int) -> None:
     whole = trainer.evaluate(trainer.validation.in_order(20))
