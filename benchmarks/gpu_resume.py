@@ -69,9 +69,9 @@ def main() -> None:
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     subprocess.run([sys.executable, "runs/prepare.py"], cwd=PROJECT, check=True, stdout=subprocess.DEVNULL)
     with tempfile.TemporaryDirectory() as folder:
-        for name, overrides in SETTINGS.items():
-            once = Path(folder, name, "once")
-            resumed = Path(folder, name, "resumed")
+        for number, (name, overrides) in enumerate(SETTINGS.items()):
+            once = Path(folder, f"{number}-once")  # no comma: Hydra would take it for a list
+            resumed = Path(folder, f"{number}-resumed")
             assert start(once, *overrides).wait() == 0
             step = killed_after(resumed, 3, *overrides)
             assert start(resumed, *overrides).wait() == 0
