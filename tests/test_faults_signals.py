@@ -80,7 +80,7 @@ def test_asked_to_stop_at_a_bad_moment(
 # By the file that it is reading then.
 STARTING = {
     "F6e Ctrl-C while libraries are imported": r"omegaconf/.*dictconfig\.",
-    "F6f Ctrl-C while its own modules are imported": r"modules/.*/.*identity\.",
+    "F6f Ctrl-C while its own modules are imported": r"labkit/runs/.*identity\.",
     "F6g Ctrl-C while the configuration is composed": r"config/model/net_bn\.yaml$",
     "F6h Ctrl-C while torch is imported": r"torch/optim/.*adamw\.",
 }
