@@ -233,7 +233,7 @@ from modules.models.networks import Linear
 
 class Faulty(Linear):
     def __init__(self, *, input_shape: tuple[int, ...], classes: int, how: str) -> None:
-        super().__init__(input_shape=input_shape, classes=classes)
+        super().__init__(input_shape=input_shape, outputs=classes)
         self.how = how
 
     def forward(self, images):

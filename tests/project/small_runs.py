@@ -23,14 +23,16 @@ from hydra.core.hydra_config import HydraConfig
 from labkit.config import typed
 from labkit.launching.compose import Composer
 from labkit.launching.main import main
-from labkit.launching.task import Task
+from labkit.launching.task import Task as EntryPoint
 from labkit.runs.folder import RunFolder
 from labkit.runs.identity import run_name
 from labkit.runs.interruption import Interruption
 from labkit.runs.recorder import Recorder
 from modules.config import TrainConfig
 from modules.parts import make_data, make_trainer
+from modules.tasks.classification import Classification
 from modules.train import train
+from modules.training.task import Task
 from modules.training.trainer import Trainer
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
@@ -83,7 +85,7 @@ def config_of(*overrides: str) -> TrainConfig:
 def train_composed(composed: DictConfig) -> Path:
     """Trains, resumes or leaves alone, as runs/train.py would in this process; returns the run's folder."""
     HydraConfig.instance().set_config(composed)
-    Task(TrainConfig, train)(without_hydra(composed))
+    EntryPoint(TrainConfig, train)(without_hydra(composed))
     config = checked(composed)
     return Path(config.system.runs_dir) / config.study / run_name(config)
 
@@ -129,7 +131,17 @@ def small_trainer(*overrides: str, base: tuple[str, ...] = SMALL) -> Trainer:
 def parts_of(trainer: Trainer) -> dict[str, Any]:
     """What a trainer is made of, for another one."""
     parts = {"network": trainer.bare, "training": trainer.data, "seed": 0, "device": CPU}
-    return parts | {name: getattr(trainer, name) for name in ("optimizer", "validation", "config")}
+    return parts | {name: getattr(trainer, name) for name in ("task", "optimizers", "validation", "config")}
+
+
+def with_task(trainer: Trainer, task: Task) -> Trainer:
+    """The same network and data with another task."""
+    return Trainer(**parts_of(trainer) | {"task": task})
+
+
+def classification(kind: type[Classification] = Classification) -> Classification:
+    """The task of the small runs, or a class that inherits from it."""
+    return kind(class_names=["0", "1", "2", "3"], label_smoothing=0.0)
 
 
 def train_in(folder: Path, trainer: Trainer, interruption: Interruption | None = None) -> None:

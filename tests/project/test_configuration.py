@@ -85,7 +85,7 @@ REFUSED = (
     *("modules.train.os.system", "labkit.runs.provenance.subprocess.Popen", "modules.data.sources.Path"),
     *("labkit.config.typed", "torch.optim.torch.load", "torch.nn.modules.module.torch.hub.load"),
     *("torch.nn.Module.load_state_dict", "torch.nn.init.ones_", "torch.nn.functional.pad", "torch.nn.NoSuchThing"),
-    *("torch.optim.Adam", "modules.data.sources.DataSet", "labkit.runs.folder.RunFolder"),
+    *("torch.optim.Adam", "modules.data.base.Data", "labkit.runs.folder.RunFolder"),
     *("torch.nn.", "modules.", "modules..x", "", "x"),
 )
 

@@ -14,22 +14,23 @@ from labkit.runs.interruption import Interrupted, Interruption
 from labkit.runs.recorder import LEAST_S, SHARE, Recorder, Workload, seconds_between_saves
 from labkit.runs.records import Diverged
 from labkit.runs.standing import discard
-from modules.tasks.classification import ClassificationTrainer
-from modules.training.trainer import Batch
+from modules.tasks.classification import Classification
+from modules.training.task import Batch, Value
 from small_runs import (
     EVERY_STEP,
     SMALL,
     checkpoint,
+    classification,
     column,
     compose,
     config_of,
-    parts_of,
     process_of,
     rows,
     small_trainer,
     train_composed,
     train_in,
     train_small,
+    with_task,
 )
 from test_resume import assert_same_run, log_of, read_state
 from torch import Tensor
@@ -79,7 +80,7 @@ def test_a_signal_during_an_evaluation_does_not_wait_for_it_and_costs_no_row(run
     evaluated = (*EVERY_STEP, "training.evaluation_batch_size=1")
     train_in(once, small_trainer(*evaluated))
 
-    class Stopped(ClassificationTrainer):
+    class Stopped(Classification):
         def visualise(self, batch: Batch, folder: Path) -> None:
             if self.steps == 3:
                 os.kill(os.getpid(), signal.SIGUSR1)
@@ -88,7 +89,7 @@ def test_a_signal_during_an_evaluation_does_not_wait_for_it_and_costs_no_row(run
     try:
         trainer = small_trainer(*evaluated)
         with pytest.raises(Interrupted, match="SIGUSR1"), Interruption() as interruption:
-            train_in(folder, Stopped(**parts_of(trainer)), interruption)
+            train_in(folder, with_task(trainer, classification(Stopped)), interruption)
     finally:
         signal.signal(signal.SIGUSR1, before)
     assert (checkpoint(folder)["step"], column(folder, "step")) == (3, [1, 2])
@@ -141,11 +142,11 @@ def test_the_first_checkpoint_of_a_large_network_waits_until_it_costs_little(
 # ---- divergence
 
 
-class PoisonedTrainer(ClassificationTrainer):
+class Poisoned(Classification):
     """Its loss is NaN in the third step, and its batch statistics see the NaN too."""
 
-    def step(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        if self.training and self.steps == 2:
+    def step(self, batch: Batch) -> tuple[Tensor, dict[str, Value]]:
+        if self.training and torch.is_grad_enabled() and self.steps == 2:
             batch = {**batch, "input": batch["input"] * torch.nan}
         return super().step(batch)
 
@@ -153,7 +154,7 @@ class PoisonedTrainer(ClassificationTrainer):
 def poisoned(folder: Path, policy: str) -> None:
     folder.mkdir()
     lines = (*EVERY_STEP, "model=net_bn", f"training.divergence={policy}")
-    train_in(folder, PoisonedTrainer(**parts_of(small_trainer(*lines))))
+    train_in(folder, with_task(small_trainer(*lines), classification(Poisoned)))
 
 
 def test_a_loss_that_is_no_number_is_found_with_its_steps_and_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:

@@ -1,14 +1,17 @@
 """Metrics are exact sums over examples; a task is one method; and there are views of what is measured."""
 
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import torch
-from modules.training.metrics import ExampleMeans
-from modules.training.trainer import Batch, Trainer
+from modules.training.metrics import Tally
+from modules.training.task import Batch, Each, Mean, Metric, Sum, Task, Value
+from modules.training.trainer import Trainer
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, recall_score
 from small_runs import (
     EVERY_STEP,
@@ -64,10 +67,12 @@ def test_the_training_metrics_of_a_row_are_means_over_all_steps_since_the_last_r
 # ---- a task of one's own
 
 
-class RegressionTrainer(Trainer):
+class Brightness(Task):
     """Finds the brightness of an image: one method is all that a task needs; `visualise` may be filled."""
 
-    def step(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+    metrics: ClassVar = {"mae": Metric("min", "Mean absolute error")}
+
+    def step(self, batch: Batch) -> tuple[Tensor, dict[str, Value]]:
         error = self.network(batch["input"])[:, 0] - batch["input"].mean((1, 2, 3))
         return error.square().mean(), {"mae": error.abs()}
 
@@ -77,11 +82,15 @@ class RegressionTrainer(Trainer):
             file.write(f"{len(batch['input'])} ")
 
 
-def test_a_task_is_one_method_and_may_draw_in_each_evaluation(tmp_path: Path) -> None:
+def brightness(*overrides: str, task: type[Brightness] = Brightness) -> Trainer:
     base = (*SMALL_LINEAR, "optimizer.lr=0.03", "training.epochs=3", "training.evaluation_batch_size=12")
-    parts = parts_of(small_trainer(base=base))
-    monitor = {"monitor": "validation/mae", "direction": "min"}
-    trainer = RegressionTrainer(**parts | {"config": replace(parts["config"], **monitor)})
+    parts = parts_of(small_trainer(*overrides, base=base))
+    config = replace(parts["config"], monitor="validation/mae")
+    return Trainer(**parts | {"config": config, "task": task()})
+
+
+def test_a_task_is_one_method_and_may_draw_in_each_evaluation(tmp_path: Path) -> None:
+    trainer = brightness()
     train_in(tmp_path, trainer)
     mae = column(tmp_path, "validation/mae")
     assert mae[-1] < mae[0]
@@ -92,11 +101,94 @@ def test_a_task_is_one_method_and_may_draw_in_each_evaluation(tmp_path: Path) ->
     assert mae[-1] == pytest.approx(error.abs().mean().item(), rel=1e-6)
 
 
+def test_the_direction_is_that_of_the_metric(tmp_path: Path) -> None:
+    trainer = brightness()
+    assert trainer.monitor.direction == "min"
+    train_in(tmp_path, trainer)
+    assert trainer.monitor.best is not None
+    assert trainer.monitor.best["metrics"]["validation/mae"] == min(column(tmp_path, "validation/mae"))
+
+
+class Unsaid(Brightness):
+    metrics: ClassVar = {}
+
+
+@pytest.mark.parametrize(
+    ("direction", "task", "answer"),
+    [
+        ("max", Brightness, "training.direction: validation/mae is better when it is lower; leave this null"),
+        ("null", Unsaid, "training.direction: is validation/mae better when it is higher or lower?"),
+    ],
+)
+def test_a_direction_that_contradicts_the_metric_or_that_nobody_says_is_refused(
+    direction: str, task: type[Brightness], answer: str
+) -> None:
+    parts = parts_of(brightness())
+    config = replace(parts["config"], direction=None if direction == "null" else direction)
+    with pytest.raises(ValueError, match=re.escape(answer)):
+        Trainer(**parts | {"config": config, "task": task()})
+
+
+def evaluation(batches: list[tuple[dict[str, Value], int]], task: Task | None = None) -> dict[str, float]:
+    tally = Tally()
+    for values, examples in batches:
+        tally.add(values, examples)
+    return tally.evaluation(task or Brightness()).metrics
+
+
 def test_means_of_uneven_batches_are_weighted_by_their_examples() -> None:
-    means = ExampleMeans()
-    means.add({"scalar": torch.tensor(1.0), "each": torch.tensor([1.0, 2.0, 3.0])}, examples=3)
-    means.add({"scalar": torch.tensor(5.0), "each": torch.tensor([6.0])}, examples=1)
-    assert means.evaluation().metrics == {"scalar": 2.0, "each": 3.0}
+    first: dict[str, Value] = {"scalar": torch.tensor(1.0), "each": torch.tensor([1.0, 2.0, 3.0])}
+    second: dict[str, Value] = {"scalar": torch.tensor(5.0), "each": torch.tensor([6.0])}
+    assert evaluation([(first, 3), (second, 1)]) == {"scalar": 2.0, "each": 3.0}
+
+
+def test_a_mean_over_pixels_has_counts_of_its_own() -> None:
+    batches: list[tuple[dict[str, Value], int]] = [
+        ({"share": Mean(torch.tensor(9.0), torch.tensor(10.0))}, 1),
+        ({"share": Mean(torch.tensor(1.0), torch.tensor(90.0))}, 5),
+    ]
+    assert evaluation(batches) == {"share": 0.1}
+
+
+class Derived(Brightness):
+    def derive(self, sums: dict[str, np.ndarray], each: dict[str, np.ndarray]) -> dict[str, float]:
+        return {"sum": float(sums["sum"].sum()), "last": float(each["each"][-1]), "rows": len(each["each"])}
+
+
+def test_sums_and_single_values_reach_the_task_whole() -> None:
+    batches: list[tuple[dict[str, Value], int]] = [
+        ({"sum": Sum(torch.tensor([k, 1])), "each": Each(torch.arange(k, k + 2))}, 2) for k in range(3)
+    ]
+    assert evaluation(batches, Derived()) == {"sum": 6.0, "last": 3.0, "rows": 6}
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [(0.5, "is a float"), (torch.zeros(4), r"has the shape \(4,\)"), (torch.zeros(2, 2), r"has the shape \(2, 2\)")],
+)
+def test_a_metric_that_is_neither_a_mean_nor_a_value_for_each_example_is_refused(value: Any, found: str) -> None:
+    with pytest.raises(ValueError, match=f"^task: the metric odd {found}; return a tensor with"):
+        Tally().add({"odd": value}, examples=8)
+
+
+class Items(Brightness):
+    def step(self, batch: Batch) -> tuple[Tensor, dict[str, Value]]:
+        loss, metrics = super().step(batch)
+        return loss, {"mae": metrics["mae"].mean().item()} if self.training else metrics  # pyright: ignore
+
+
+class Wrong(Brightness):
+    def step(self, batch: Batch) -> tuple[Tensor, dict[str, Value]]:
+        return nn.functional.cross_entropy(self.network(batch["input"])[:, :2], batch["target"] + 2), {}
+
+
+def test_an_ordinary_mistake_in_a_task_is_a_sentence_before_training() -> None:
+    with pytest.raises(ValueError, match="the metric mae is a float; return a tensor with"):
+        brightness(task=Items)
+    with pytest.raises(
+        ValueError, match=r"the first batch: Target \d is out of bounds.* \(IndexError\); the batch holds"
+    ):
+        brightness(task=Wrong)
 
 
 # ---- views

@@ -9,20 +9,23 @@ from modules.parts import make_data
 from small_runs import ROOT, config_of, same_bits, small_trainer
 from torch import Tensor, nn
 
-MODELS, DATA = (sorted(path.stem for path in (ROOT / "config" / group).glob("*.yaml")) for group in ("model", "data"))
+MODELS, DATA = (
+    sorted(path.stem for path in (ROOT / "config" / group).glob("[!_]*.yaml")) for group in ("model", "data")
+)
 NODES = {name: config_of(f"model={name}").model for name in MODELS}
 
 
-def model_of(name: str, input_shape: tuple[int, ...], classes: int) -> nn.Module:
-    return build("model", NODES[name], nn.Module, input_shape=input_shape, classes=classes)
+def model_of(name: str, input_shape: tuple[int, ...], outputs: int) -> nn.Module:
+    return build("model", NODES[name], nn.Module, offered={"input_shape": input_shape, "outputs": outputs})
 
 
 @pytest.mark.parametrize("data_name", DATA)
 def test_every_model_gives_one_logit_for_each_class(data_name: str, datasets: Path) -> None:
     data = make_data(config_of(f"data={data_name}", f"system.datasets_dir={datasets}"))
-    images = torch.from_numpy(data.inputs[:3])
+    images = data.part("train").fetch(torch.arange(3), None)["input"]
+    shape, outputs = data.facts["input_shape"], data.facts["outputs"]
     for name in MODELS:
-        assert model_of(name, data.input_shape, data.classes)(images).shape == (3, data.classes), name
+        assert model_of(name, shape, outputs)(images).shape == (3, outputs), name
 
 
 def test_a_model_takes_its_shape_from_the_data() -> None:

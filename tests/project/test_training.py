@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from modules.tasks.classification import ClassificationTrainer
+from modules.training.trainer import Trainer
 from small_runs import (
     EVERY_STEP,
     SMALL_LINEAR,
@@ -137,10 +137,10 @@ def test_a_plateau_lowers_the_learning_rate_after_so_many_evaluations_without_a_
 def test_every_group_of_parameters_keeps_its_own_rate(tmp_path: Path) -> None:
     trainer = small_trainer("training.warmup_steps=13")
     extra = nn.Parameter(torch.zeros(1))
-    trainer.optimizer.add_param_group({"params": [extra], "lr": 5.0})
-    again = ClassificationTrainer(**parts_of(trainer))
+    trainer.optimizers[0].add_param_group({"params": [extra], "lr": 5.0})
+    again = Trainer(**parts_of(trainer))
     train_in(tmp_path, again)
-    assert [group["lr"] for group in again.optimizer.param_groups] == pytest.approx([0.003, 5.0])
+    assert [group["lr"] for group in again.optimizers[0].param_groups] == pytest.approx([0.003, 5.0])
     assert column(tmp_path, "learning_rate") == pytest.approx([0.003 * 7 / 14, 0.003])
 
 

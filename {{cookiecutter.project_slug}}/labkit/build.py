@@ -21,12 +21,15 @@ T = TypeVar("T")
 ALLOWED = ("modules.", "labkit.runs.trackers.", "torch.optim.", "torch.nn.")
 
 
-def build(key: str, node: Mapping[str, Any], base: type[T], **given: Any) -> T:
+def build(
+    key: str, node: Mapping[str, Any], base: type[T], offered: Mapping[str, Any] | None = None, **given: Any
+) -> T:
     """An object of the class `node["_target_"]`, a subclass of `base`, made from the node's other keys and `given`.
 
-    `name` labels the node and is not passed on. ValueError, naming `key`, if anything does not fit.
+    `name` labels the node and is not passed on. Of what is `offered` it gets the arguments that its signature names and
+    the node does not set. ValueError, naming `key`, if anything does not fit.
     """
-    make = checked(key, node, base, given)
+    make = checked(key, node, base, given, offered or {})
     try:
         return make(**given)
     except (TypeError, ValueError) as error:
@@ -35,22 +38,28 @@ def build(key: str, node: Mapping[str, Any], base: type[T], **given: Any) -> T:
         raise ValueError(f"{key}: {node['_target_']} rejects its settings ({error}); correct them") from error
 
 
-def checked(key: str, node: Mapping[str, Any], base: type[T], given: Collection[str]) -> Callable[..., T]:
+def checked(
+    key: str, node: Mapping[str, Any], base: type[T], given: Collection[str], offered: Mapping[str, Any] | None = None
+) -> Callable[..., T]:
     """The same, to be called later with what `given` names: every key and type is checked, but nothing is made yet."""
     target = _locate(key, node["_target_"], base)
     options = {name: value for name, value in node.items() if name not in ("_target_", "name")}
     parameters = inspect.signature(target).parameters
     named = {name: p for name, p in parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
     takes_others = any(p.kind == p.VAR_KEYWORD for p in parameters.values())
+    facts = {name: value for name, value in (offered or {}).items() if name in named and name not in options}
     for name in options:
         if (name not in named and not takes_others) or name in given:
             raise ValueError(f"{key}.{name}: {target.__name__} has no such setting{nearest(name, named)}")
     for name, parameter in named.items():
-        if parameter.default is parameter.empty and name not in options and name not in given:
-            raise ValueError(f"{key}.{name}: {target.__name__} needs this setting; add it to the file in config/")
+        if parameter.default is parameter.empty and name not in {*options, *given, *facts}:
+            elsewhere = ", or choose a data set that has it" if offered else ""
+            raise ValueError(
+                f"{key}.{name}: {target.__name__} needs this setting; add it to the file in config/{elsewhere}"
+            )
     hints = typing.get_type_hints(target.__init__)
     typed = {name: _typed(key, name, hints.get(name, Any), value) for name, value in options.items()}
-    return functools.partial(target, **typed)
+    return functools.partial(target, **typed, **facts)
 
 
 def _locate(key: str, path: str, base: type) -> Any:

@@ -49,6 +49,7 @@ class RunConfig(Protocol):
     """The part of a run's configuration that this package reads; modules/config.py has all of it."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
+    NEUTRAL: ClassVar[dict[str, Any]]  # see labkit/runs/identity.py
     study: str
     ablation: str | None  # the name of the file in config/ablation/
     seed: int

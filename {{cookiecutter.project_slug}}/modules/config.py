@@ -4,9 +4,10 @@ Values live in YAML only. `model`, `data` and `optimizer` name a class by `_targ
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from labkit.config import SystemConfig, check_choice, check_folder_name, check_fraction, check_least
+from labkit.runs.identity import Neutral
 
 __all__ = ["SystemConfig", "TrainConfig", "TrainingConfig"]
 
@@ -48,7 +49,7 @@ class TrainingConfig:
     evaluate_every_epochs: int | None
     evaluate_every_steps: int | None
     monitor: str
-    direction: str
+    direction: str | None
     early_stopping: int | None
     ema_decay: float | None
     divergence: str
@@ -57,7 +58,8 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         for key, choices in CHOICES.items():
-            check_choice(f"training.{key}", getattr(self, key), choices)
+            if getattr(self, key) is not None:
+                check_choice(f"training.{key}", getattr(self, key), choices)
         for key, least in AT_LEAST.items():
             check_least(f"training.{key}", getattr(self, key), least)
         for key in ("plateau_factor", "ema_decay"):
@@ -67,13 +69,29 @@ class TrainingConfig:
         for one, other in (("epochs", "steps"), ("evaluate_every_epochs", "evaluate_every_steps")):
             if (getattr(self, one) is None) == (getattr(self, other) is None):
                 raise ValueError(f"training.{one}: set either this or training.{other}, and the other one to null")
-        if self.monitor.endswith("/loss") and self.direction != "min":
-            raise ValueError(f"training.direction: must be min for training.monitor={self.monitor}")
+        if self.monitor.endswith("/loss") and self.direction == "max":
+            raise ValueError(f"training.direction: must be min or null for training.monitor={self.monitor}")
+
+
+# Keys that came later than the first runs, and the value that means what was before them: see labkit/runs/identity.py.
+NEUTRAL = {
+    "task._target_": Neutral("modules.tasks.classification.Classification"),
+    "task.name": Neutral("classification"),
+    "task.label_smoothing": Neutral(0.0),
+    "data.flip": Neutral(False),
+    "data.split_kind": Neutral("stratified"),
+    "data.folds": Neutral(None),
+    "data.fold": Neutral(0),
+    "data.fraction": Neutral(1.0),
+    "training.direction": Neutral(None, before="max"),
+}
 
 
 @dataclass
 class TrainConfig:
-    """One run. The three `dict`s are `_target_` nodes."""
+    """One run. The four `dict`s are `_target_` nodes."""
+
+    NEUTRAL: ClassVar[dict[str, Neutral]] = NEUTRAL
 
     study: str
     ablation: str | None  # the name of the file in config/ablation/: what it changes is in the settings
@@ -81,6 +99,7 @@ class TrainConfig:
     restart: bool
     model: dict[str, Any]
     data: dict[str, Any]
+    task: dict[str, Any]
     optimizer: dict[str, Any]
     training: TrainingConfig
     system: SystemConfig
@@ -91,7 +110,7 @@ class TrainConfig:
         if isinstance(rate, bool) or not isinstance(rate, int | float) or rate <= 0:
             raise ValueError(f"optimizer.lr: must be a number above 0, not {rate}")
         check_folder_name("study", self.study)
-        for group in ("model", "data", "optimizer"):
+        for group in ("model", "data", "task", "optimizer"):
             node = getattr(self, group)
             if not isinstance(node.get("name"), str) or not isinstance(node.get("_target_"), str):
                 raise ValueError(f"{group}: needs a name and a _target_; choose one of config/{group}/")

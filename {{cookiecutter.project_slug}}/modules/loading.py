@@ -1,38 +1,64 @@
 """A finished run back in memory: its model with the best weights, its data and its configuration."""
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from torch import nn
 
+from labkit.build import build
 from labkit.config import typed
 from labkit.runs.checkpoint import READABLE, load_checkpoint
 from labkit.runs.folder import RunFolder
-from modules.config import TrainConfig
-from modules.data.sources import DataSet
-from modules.parts import make_data, make_trainer, set_up_torch
+from labkit.runs.identity import filled
+from modules.config import NEUTRAL, TrainConfig
+from modules.data.base import Data
+from modules.parts import make_data, make_network, make_trainer, set_up_torch
+from modules.training.task import Task
 from modules.training.trainer import Trainer
 
 
 @dataclass
 class LoadedRun:
-    """What was trained, as `load_run` found it."""
+    """What was trained, as `load_run` found it: `run.predict(x)` needs no data set, `run.data` reads it."""
 
     config: TrainConfig
     result: dict[str, Any]  # run.json
-    data: DataSet  # with the split of the run: data.inputs[data.split.test]
-    trainer: Trainer  # holds the best weights
+    model: nn.Module  # with the weights of the best evaluation
+    task: Task
+    device: torch.device
 
-    @property
-    def model(self) -> nn.Module:
-        """The network with the weights of the best evaluation, ready to predict."""
-        return self.trainer.bare.eval()
+    def predict(self, inputs: Any) -> dict[str, np.ndarray]:
+        """By name, a row for each of the inputs (n, ...), which are as the data set gives them."""
+        self.task.training = False
+        self.task.network = self.model.eval()
+        with torch.inference_mode():
+            found = self.task.predict({"input": torch.as_tensor(inputs).to(self.device)})
+        return {name: values.cpu().numpy() for name, values in found.items()}
+
+    @functools.cached_property
+    def data(self) -> Data:
+        """With the split of the run: `data.split.test`. ValueError where the data is no longer the same."""
+        data = make_data(self.config)
+        about = self.result["data"]
+        if (about["fingerprint"], about["split_fingerprint"]) != (data.fingerprint, data.split.fingerprint()):
+            raise ValueError("data: the run was trained on other data or another split; the test set is not the same")
+        return data
+
+    @functools.cached_property
+    def trainer(self) -> Trainer:
+        """To evaluate with: holds the data's batches and the best weights."""
+        trainer = make_trainer(self.config, self.data, self.device)
+        trainer.load_weights(self.model.state_dict())
+        return trainer
 
 
 def load_run(folder: str | Path, device: str = "auto", datasets_dir: str | None = None) -> LoadedRun:
     """`datasets_dir` None: where the data was when the run was trained. ValueError in a sentence where the run has not
-    finished, its checkpoint does not fit, or the data is no longer the same."""
+    finished, or its checkpoint does not fit."""
     run = RunFolder(Path(folder))
     result = run.read_result()
     if result is None:
@@ -43,14 +69,11 @@ def load_run(folder: str | Path, device: str = "auto", datasets_dir: str | None 
         raise ValueError(f"{run.config}: is missing or not that of a run; restore it")
     saved["system"] |= {"device": device, "threads": 1, "tracker": None}
     saved["system"] |= {"datasets_dir": datasets_dir} if datasets_dir else {}
-    config = typed(TrainConfig, saved)
-    torch_device = set_up_torch(config)
+    config = typed(TrainConfig, filled(saved, {key: neutral.value for key, neutral in NEUTRAL.items()}))
     if best["step"] != result["best"]["step"]:
         raise ValueError(f"{run.path}: best.pt is of step {best['step']}, which run.json does not call the best")
-    data = make_data(config)
-    about = result["data"]
-    if (about["fingerprint"], about["split_fingerprint"]) != (data.fingerprint, data.split.fingerprint()):
-        raise ValueError(f"{run.path}: was trained on other data or another split; the test set is not the same")
-    trainer = make_trainer(config, data, torch_device)
-    trainer.load_weights(best["network"])
-    return LoadedRun(config, result, data, trainer)
+    torch_device = set_up_torch(config)
+    facts = result["data"].get("facts") or make_data(config).facts  # earlier runs did not record them
+    model = make_network(config, facts).to(torch_device)
+    model.load_state_dict(best["network"])
+    return LoadedRun(config, result, model.eval(), build("task", config.task, Task, offered=facts), torch_device)

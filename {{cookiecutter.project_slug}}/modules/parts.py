@@ -1,7 +1,7 @@
 """The parts of a run, built as its configuration says: the device, the data set, its batches, and the trainer."""
 
 import os
-from typing import Literal
+from typing import Any
 
 import torch
 from torch import nn
@@ -9,11 +9,11 @@ from torch.optim import Optimizer
 
 from labkit.build import build
 from modules.config import TrainConfig
-from modules.data.batches import LoaderBatches, TensorBatches
-from modules.data.sources import DataSet
+from modules.data.base import Data
+from modules.data.batches import Batches
 from modules.randomness import key
-from modules.tasks.classification import ClassificationTrainer
 from modules.training.schedule import steps_per_epoch
+from modules.training.task import Task
 from modules.training.trainer import Trainer
 
 
@@ -33,18 +33,23 @@ def set_up_torch(config: TrainConfig) -> torch.device:
     return device
 
 
-def make_data(config: TrainConfig) -> DataSet:
-    return build("data", config.data, DataSet, datasets_dir=config.system.datasets_dir)
+def make_data(config: TrainConfig) -> Data:
+    return build("data", config.data, Data, offered={"datasets_dir": config.system.datasets_dir})
 
 
-def make_trainer(config: TrainConfig, data: DataSet, device: torch.device) -> Trainer:
-    """Model, optimizer and batches as configured. ValueError where they do not fit together."""
+def make_trainer(config: TrainConfig, data: Data, device: torch.device) -> Trainer:
+    """Task, model, optimizer and batches as configured. ValueError where they do not fit together."""
     steps_per_epoch(len(data.split.train), config.training)  # before anything is built
-    torch.manual_seed(key("weights", config.seed))
-    network = build("model", config.model, nn.Module, input_shape=data.input_shape, classes=data.classes).to(device)
-    return ClassificationTrainer(
+    task = build("task", config.task, Task, offered=data.facts)
+    network = make_network(config, data.facts).to(device)
+    check_optimizer(config)
+    return Trainer(
+        task=task,
         network=network,
-        optimizer=build("optimizer", config.optimizer, Optimizer, params=network.parameters()),
+        optimizers=[
+            build("optimizer", config.optimizer, Optimizer, params=task.parameters(network, turn))
+            for turn in task.turns
+        ],
         training=make_batches(config, data, "train", device),
         validation=make_batches(config, data, "validation", device),
         config=config.training,
@@ -53,15 +58,35 @@ def make_trainer(config: TrainConfig, data: DataSet, device: torch.device) -> Tr
     )
 
 
-def make_batches(
-    config: TrainConfig, data: DataSet, part: Literal["train", "validation", "test"], device: torch.device
-) -> TensorBatches | LoaderBatches:
-    """One part of the split, by the data path that the data set asks for; only training examples are augmented."""
-    indices = getattr(data.split, part)
-    max_shift = data.max_shift if part == "train" else 0
-    if data.in_memory:
-        return TensorBatches(data, indices, device, config.seed, max_shift)
-    return LoaderBatches(data, indices, device, config.seed, max_shift, config.system.loader_workers)
+def make_network(config: TrainConfig, facts: dict[str, Any]) -> nn.Module:
+    """With the first weights of this seed."""
+    torch.manual_seed(key("weights", config.seed))
+    return build("model", config.model, nn.Module, offered=facts)
+
+
+def make_optimizer(config: TrainConfig, parameters: Any) -> Optimizer:
+    return build("optimizer", config.optimizer, Optimizer, params=parameters)
+
+
+def make_batches(config: TrainConfig, data: Data, part: str, device: torch.device) -> Batches:
+    """One part of the split; ValueError where the data set has no such part."""
+    if not len(data.split.part(part)):
+        raise ValueError(f"data: the {part} part is empty; set data.{part}_fraction")
+    return Batches(data.part(part), seed=config.seed, device=device, workers=config.system.loader_workers)
+
+
+def check_optimizer(config: TrainConfig) -> None:
+    """ValueError where the optimizer cannot take an ordinary step: found on one number, before anything is written."""
+    weight = nn.Parameter(torch.zeros(1))
+    weight.grad = torch.zeros(1)
+    optimizer = make_optimizer(config, [weight])
+    try:
+        optimizer.step()  # pyright: ignore[reportCallIssue]  # LBFGS needs a closure, and is refused for it
+    except Exception as error:  # each optimizer fails in its own way
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f"optimizer: {config.optimizer['name']} cannot take a step ({reason}); choose another"
+        ) from error
 
 
 def _own_gpu(number: int) -> int:

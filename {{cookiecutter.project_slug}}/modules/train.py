@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from labkit.runs.data_files import file_marks
 from labkit.runs.folder import RunFolder
 from labkit.runs.identity import run_id, run_path
 from labkit.runs.interruption import Interruption
 from labkit.runs.standing import enter, in_sweep, is_finished
 from modules.config import TrainConfig
+from modules.data.splits import PARTS
 
 if TYPE_CHECKING:
-    from modules.data.sources import DataSet
+    from modules.data.base import Data
     from modules.training.trainer import Trainer
 
 
@@ -36,6 +39,7 @@ def train(config: TrainConfig) -> None:
     with process_group(device):  # one process, or several that torchrun or Slurm has started
         # Check: all parts are built before anything is written, so that a mistake leaves no folder behind.
         data = make_data(config)
+        marks = file_marks(data.files)
         trainer = make_trainer(config, data, device)
         check_tracker(config.system)
         with Interruption() as interruption, ExitStack() as lock:
@@ -54,22 +58,25 @@ def train(config: TrainConfig) -> None:
                     # Train, or go on from the last checkpoint.
                     total = trainer.total_steps
                     per_epoch = trainer.steps_per_epoch
+                    for warning in data.warnings:
+                        log.warning(f"warning: {warning}")
                     log.info(f"{folder.path}: {total} steps, {per_epoch} an epoch, on {device}")
                     trainer.train(recorder)
                     # Finish: run.json comes last, and says that all the rest is there.
-                    found = results(config, data, trainer)
+                    found = results(config, data, marks, trainer)
                     write_result(folder, config, recorder, found, trainer.steps, device)
                     log.info(_summary(config, trainer))
 
 
-def results(config: TrainConfig, data: DataSet, trainer: Trainer) -> dict[str, Any]:
+def results(config: TrainConfig, data: Data, marks: dict[str, Any], trainer: Trainer) -> dict[str, Any]:
     """What run.json holds of the training and its data; labkit adds where, when and by what code."""
     best = trainer.monitor.best
     last = trainer.monitor.last
     if best is None or last is None:
         raise ValueError(f"training.monitor: {config.training.monitor} was never a number; monitor another metric")
     return {
-        "monitor": {"metric": config.training.monitor, "direction": config.training.direction},
+        "monitor": {"metric": config.training.monitor, "direction": trainer.monitor.direction},
+        "metrics": {name: asdict(metric) for name, metric in trainer.task.metrics.items()},
         "best": {name: best[name] for name in ("step", "epoch", "metrics")},
         "last": {name: last[name] for name in ("step", "epoch", "metrics")},
         "confusion_matrix": best["confusion_matrix"],
@@ -79,9 +86,11 @@ def results(config: TrainConfig, data: DataSet, trainer: Trainer) -> dict[str, A
             "name": config.data["name"],
             "fingerprint": data.fingerprint,
             "split_fingerprint": data.split.fingerprint(),
-            "examples": {part: len(getattr(data.split, part)) for part in ("train", "validation", "test")},
-            "input_shape": list(data.input_shape),
-            "classes": data.classes,
+            "split_kind": data.split.kind,
+            "examples": {part: len(data.split.part(part)) for part in PARTS},
+            "files": marks,
+            "facts": data.facts,
+            **({"classes": len(data.facts["class_names"])} if "class_names" in data.facts else {}),
         },
     }
 

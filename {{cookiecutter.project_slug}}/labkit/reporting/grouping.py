@@ -6,7 +6,7 @@ Nothing here knows the name of a setting: all are found in the files.
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from labkit.runs.files import CONFIG
+from labkit.runs.identity import ABSENT, Neutral
 from labkit.runs.identity import settings as settings_of
 from labkit.runs.json_shapes import is_number
 from labkit.runs.study import Run, Study
@@ -70,8 +71,11 @@ def group_runs(study: Study, repeats: list[str]) -> Grouping:
     settings: dict[str, Settings] = {}  # by signature, as the next two
     members: dict[str, list[tuple[Repeat, Run]]] = defaultdict(list)
     ablations: dict[str, set[str]] = defaultdict(set)
+    neutral: dict[str, Neutral] = {}
     for run in study.ended:
-        own, repeat = split(run.record["config"], repeats)
+        neutral |= {key: Neutral(*about) for key, about in run.record.get("neutral", {}).items()}
+    for run in study.ended:
+        own, repeat = split(run.record["config"], repeats, neutral)
         signature = _signature(own)
         settings[signature] = own
         members[signature].append((repeat, run))
@@ -92,7 +96,7 @@ def group_runs(study: Study, repeats: list[str]) -> Grouping:
         groups[signature] = group
         for repeat, run in members[signature]:
             about[run.name] = group.settings | dict(zip(repeats, repeat, strict=True))
-    for run, own, repeat in _unfinished(study, repeats):
+    for run, own, repeat in _unfinished(study, repeats, neutral):
         group = groups.get(_signature(own))
         cells = group.settings if group else _cells(own, keys)
         about[run.name] = cells | dict(zip(repeats, repeat, strict=True))
@@ -108,9 +112,13 @@ def group_runs(study: Study, repeats: list[str]) -> Grouping:
     return Grouping(list(groups.values()), [shorten(key) for key in varying], constant, about)
 
 
-def split(config: Settings, repeats: list[str]) -> tuple[Settings, Repeat]:
-    """The settings, and what tells the run from others of the same settings."""
-    own = settings_of(config)
+def split(config: Settings, repeats: list[str], neutral: Mapping[str, Neutral]) -> tuple[Settings, Repeat]:
+    """The settings, and what tells the run from others of the same settings.
+
+    A key that earlier runs lack is at its neutral value there: they are repetitions of newer runs that have it so.
+    """
+    own = settings_of(config, neutral)
+    own |= {key: about.value for key, about in neutral.items() if about.before is ABSENT and key not in own}
     return own, tuple(own.pop(key, None) for key in repeats)
 
 
@@ -206,12 +214,14 @@ def _without_duplicates(members: list[tuple[Repeat, Run]]) -> dict[Repeat, Run]:
     return found
 
 
-def _unfinished(study: Study, repeats: list[str]) -> Iterator[tuple[Run, Settings, Repeat]]:
+def _unfinished(
+    study: Study, repeats: list[str], neutral: Mapping[str, Neutral]
+) -> Iterator[tuple[Run, Settings, Repeat]]:
     """The runs without results whose configuration can be read."""
     for run in study.runs:
         if not run.ended and run.status != "duplicate" and (config := _read_config(run)):
             with suppress(RecursionError):  # YAML can refer to itself
-                yield run, *split(config, repeats)
+                yield run, *split(config, repeats, neutral)
 
 
 def _read_config(run: Run) -> Settings | None:

@@ -18,7 +18,7 @@ from labkit.distributed import naming_the_other, rank, world_size
 from labkit.runs import provenance
 from labkit.runs.files import atomic_file, read_json, write_json
 from labkit.runs.folder import RunFolder
-from labkit.runs.identity import differences, run_id
+from labkit.runs.identity import ABSENT, differences, run_id
 from labkit.runs.interruption import Interrupted
 from labkit.runs.progress import LogFile, open_log
 from labkit.runs.recorder import Recorder
@@ -44,7 +44,7 @@ def record_start(
     data.
     """
     saved = folder.read_config()
-    if saved and (keys := differences(saved, asdict(config))):
+    if saved and (keys := differences(saved, asdict(config), config.NEUTRAL)):
         raise ValueError(f"{folder.path}: holds a run with another {', '.join(keys)}; remove or rename that folder")
     launches = read_json(folder.provenance) or []
     if launches and launches[-1]["data_fingerprint"] != data_fingerprint:
@@ -123,6 +123,7 @@ def write_result(
         "status": "finished",
         "finished": now(),
         "config": asdict(config),
+        "neutral": {key: list(n)[: 1 if n.before is ABSENT else 2] for key, n in config.NEUTRAL.items()},
         **found,
         "cost": cost,
         "data": data,

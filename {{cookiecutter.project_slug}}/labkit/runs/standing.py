@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from dataclasses import asdict
 
 from labkit.config import RunConfig
+from labkit.runs.data_files import changed_files
 from labkit.runs.files import LOCK
 from labkit.runs.folder import RunFolder
 from labkit.runs.identity import data_version, differences, run_path
@@ -35,6 +36,9 @@ def finished_code(folder: RunFolder, config: RunConfig) -> str | None:
     now = data_version(config)
     if now not in (None, then):
         raise ValueError(f"{folder.path}: finished on other data ({then}, now {now}); add restart=true to run it again")
+    if changed := changed_files(result["data"].get("files", {})):
+        changes = f"{', '.join(changed)} changed since"
+        raise ValueError(f"{folder.path}: finished on other data ({changes}); add restart=true to run it again")
     return result["launches"][-1]["code_id"]
 
 
@@ -71,7 +75,7 @@ def _delete(folder: RunFolder, config: RunConfig) -> None:
     if not files:
         return
     saved = folder.read_config()
-    if not saved or differences(saved, asdict(config)):
+    if not saved or differences(saved, asdict(config), config.NEUTRAL):
         raise ValueError(f"{folder.path}: does not hold this run; look at it and remove it by hand")
     megabytes = sum(path.lstat().st_size for path in files) / 2**20
     state = folder.read_state()

@@ -1,6 +1,7 @@
-"""The two data paths: tensors on the device, batched by indexing, and a DataLoader for what does not fit in memory.
+"""Batches of one part of the data: their order and everything random in them is a function of (seed, epoch, batch).
 
-Both serve the same examples in the same order, which is a function of (seed, epoch).
+What is held in memory is indexed on the device. All else is fetched by the workers of a DataLoader, a whole batch at a
+time; the number of workers changes nothing about what is served.
 """
 
 import ctypes
@@ -9,60 +10,24 @@ import signal
 import sys
 from collections.abc import Generator, Iterator
 
-import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from labkit.distributed import rank, world_size
 from labkit.runs.interruption import SIGNALS
-from modules.data.augmentation import random_shift
-from modules.data.sources import DataSet
+from modules.data.base import Batch, Examples
 from modules.randomness import epoch_order, generator
 
-Batch = dict[str, Tensor]  # "input" (batch, *input_shape) float32, "target" (batch,) int64
+Key = tuple[Tensor, tuple[int, int, int] | None]  # which examples, and (seed, epoch, batch) of a batch in training
 
 
-class TensorBatches:
-    """Examples held as tensors on the device: faster than any loader for what fits."""
+class Batches:
+    """A part of the data, of which each process sees its share: the processes take turns."""
 
-    def __init__(self, data: DataSet, indices: np.ndarray, device: torch.device, seed: int, max_shift: int) -> None:
-        self.inputs = torch.from_numpy(data.inputs[indices]).to(device)
-        self.targets = torch.from_numpy(data.targets[indices]).to(device)
+    def __init__(self, examples: Examples, *, seed: int, device: torch.device, workers: int) -> None:
+        self.examples = examples.to(device)
         self.seed = seed
-        self.max_shift = max_shift
-
-    def __len__(self) -> int:
-        return len(self.targets)
-
-    def in_order(self, batch_size: int) -> Iterator[Batch]:
-        """Every example once, in the data set's own order; the last batch may be smaller."""
-        batches = list(zip(self.inputs.split(batch_size), self.targets.split(batch_size), strict=True))
-        for inputs, targets in batches[rank() :: world_size()]:
-            yield {"input": inputs, "target": targets}
-
-    def shuffled(self, epoch: int, batch_size: int, first: int, batches: int) -> Generator[Batch]:
-        """Batches `first` to `batches` - 1 of this process, in the epoch's order, augmented by (seed, epoch, number of
-        the batch)."""
-        chunks = epoch_order(self.seed, epoch, len(self)).to(self.targets.device).split(batch_size)
-        for number in _share(first, batches):
-            chosen = chunks[number]
-            inputs = self.inputs[chosen]
-            if self.max_shift:
-                inputs = random_shift(inputs, self.max_shift, generator("augmentation", self.seed, epoch, number))
-            yield {"input": inputs, "target": self.targets[chosen]}
-
-
-class LoaderBatches:
-    """Examples fetched one by one in worker processes, augmented by (seed, epoch, index).
-
-    The number of workers changes nothing about what is served.
-    """
-
-    def __init__(
-        self, data: DataSet, indices: np.ndarray, device: torch.device, seed: int, max_shift: int, workers: int
-    ) -> None:
-        self.examples = _Examples(data, indices, seed, max_shift)
         self.device = device
         self.workers = workers
 
@@ -70,20 +35,36 @@ class LoaderBatches:
         return len(self.examples)
 
     def in_order(self, batch_size: int) -> Iterator[Batch]:
-        chunks = torch.arange(len(self)).split(batch_size)[rank() :: world_size()]
-        return self._load([[(None, i) for i in chosen] for chosen in chunks])
+        """Every example once, in the data set's own order; the last batch may be smaller."""
+        order = self._placed(torch.arange(len(self)))
+        starts = range(rank() * batch_size, len(self), world_size() * batch_size)
+        return self._serve((order[start : start + batch_size], None) for start in starts)
 
     def shuffled(self, epoch: int, batch_size: int, first: int, batches: int) -> Generator[Batch]:
-        chunks = epoch_order(self.examples.seed, epoch, len(self)).split(batch_size)
-        return self._load([[(epoch, i) for i in chunks[number]] for number in _share(first, batches)])
+        """Batches `first` to `batches` - 1 of this process, in the epoch's order, augmented."""
+        order = self._placed(epoch_order(self.seed, epoch, len(self)))
+        numbers = range(first * world_size() + rank(), batches * world_size(), world_size())
+        chosen = ((n, order[n * batch_size : (n + 1) * batch_size]) for n in numbers)
+        return self._serve((indices, (self.seed, epoch, n)) for n, indices in chosen)
 
-    def _load(self, keys: list[list[tuple[int | None, Tensor]]]) -> Generator[Batch]:
+    def _serve(self, keys: Iterator[Key]) -> Generator[Batch]:
+        if not self.examples.in_memory:
+            yield from self._load(keys)
+            return
+        for indices, position in keys:
+            yield self.examples.fetch(indices, _draws(position))
+
+    def _placed(self, order: Tensor) -> Tensor:
+        """Once an epoch to the device, where the examples are, instead of batch by batch."""
+        return order.to(self.device) if self.examples.in_memory else order
+
+    def _load(self, keys: Iterator[Key]) -> Generator[Batch]:
         pinned = self.device.type == "cuda"
-        plain = [[(epoch, int(i)) for epoch, i in batch] for batch in keys]
         # A generator of its own: a DataLoader otherwise draws from torch's, and so changes what a step draws.
         loader = DataLoader(
-            self.examples,
-            batch_sampler=plain,  # pyright: ignore[reportArgumentType]  # any iterable of batches of keys
+            _Fetcher(self.examples),
+            sampler=_Keys(keys),
+            batch_size=None,  # a key is a whole batch
             num_workers=self.workers,
             pin_memory=pinned,
             generator=generator("loader"),
@@ -106,6 +87,29 @@ class LoaderBatches:
             raise ValueError(f"system.loader_workers: {lost}") from error
 
 
+def _draws(position: tuple[int, int, int] | None) -> torch.Generator | None:
+    return generator("augmentation", *position) if position else None
+
+
+class _Keys(Sampler[Key]):
+    """Drawn one by one while batches are fetched: an epoch of many examples costs no list of them."""
+
+    def __init__(self, keys: Iterator[Key]) -> None:
+        self._keys = keys
+
+    def __iter__(self) -> Iterator[Key]:
+        return self._keys
+
+
+class _Fetcher(Dataset[Batch]):
+    def __init__(self, examples: Examples) -> None:
+        self._examples = examples
+
+    def __getitem__(self, key: Key) -> Batch:
+        indices, position = key
+        return self._examples.fetch(indices, _draws(position))
+
+
 def _begin_worker(_: int) -> None:
     """A signal that goes to all processes of a run is for the one that trains, which then ends its workers. Where that
     one is killed, they end at once and in silence; torch's own watch would take five seconds."""
@@ -114,30 +118,3 @@ def _begin_worker(_: int) -> None:
     sys.excepthook = lambda *_: None  # torch sends what the data set raises to the process that trains
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG, see prctl(2)
-
-
-def _share(first: int, batches: int) -> range:
-    """The places of this process's batches `first` to `batches` - 1 in the epoch's order: the processes take turns."""
-    return range(first * world_size() + rank(), batches * world_size(), world_size())
-
-
-class _Examples(Dataset[Batch]):
-    """Map-style data set whose keys are (epoch, index); epoch None means: not augmented."""
-
-    def __init__(self, data: DataSet, indices: np.ndarray, seed: int, max_shift: int) -> None:
-        self.data = data
-        self.indices = indices
-        self.seed = seed
-        self.max_shift = max_shift
-
-    def __len__(self) -> int:
-        return len(self.indices)
-
-    def __getitem__(self, key: tuple[int | None, int]) -> Batch:
-        epoch, index = key
-        at = self.indices[index]
-        image = torch.from_numpy(np.array(self.data.inputs[at]))
-        if epoch is not None and self.max_shift:
-            draw = generator("augmentation", self.seed, epoch, index)
-            image = random_shift(image[None], self.max_shift, draw)[0]
-        return {"input": image, "target": torch.tensor(int(self.data.targets[at]))}

@@ -2,22 +2,56 @@
 
 import hashlib
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+
+PARTS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
 class Split:
-    """Indices (n,) int64 into the data set, disjoint and sorted."""
+    """Indices (n,) int64 into the data set, disjoint and sorted. ValueError where they overlap, or train is empty."""
 
     train: np.ndarray
     validation: np.ndarray
     test: np.ndarray
+    kind: str = "split"  # what a report calls one of several: split, fold
+
+    def __post_init__(self) -> None:
+        for name in ("train", "validation"):
+            if not len(self.part(name)):
+                raise ValueError(f"data: the {name} part is empty; correct the split")
+        parts = [self.train, self.validation, self.test]
+        if any(part.min(initial=0) < 0 for part in parts):
+            raise ValueError("data: the split holds an index below 0; indices begin at 0")
+        used = np.zeros(1 + max(int(part.max(initial=0)) for part in parts), bool)
+        for part in parts:
+            used[part] = True
+        if twice := sum(map(len, parts)) - int(used.sum()):
+            raise ValueError(f"data: {twice} examples are in the split twice, in one part or in two; correct the split")
+
+    def part(self, name: str) -> np.ndarray:
+        return {"train": self.train, "validation": self.validation, "test": self.test}[name]
+
+    def with_fraction(self, fraction: float, seed: int) -> "Split":
+        """The same with this share of the training part, the other parts as they are; ValueError unless 0 < share <= 1.
+
+        Nested: a smaller share holds a part of a larger one.
+        """
+        if not 0 < fraction <= 1:
+            raise ValueError(f"data.fraction: must be above 0 and at most 1, not {fraction}")
+        if fraction == 1:
+            return self
+        chosen = stable_random("split_seed", seed).permutation(self.train)[: max(1, round(fraction * len(self.train)))]
+        return Split(np.sort(chosen), self.validation, self.test, self.kind)
 
     def fingerprint(self) -> str:
         digest = hashlib.sha256()
-        for part in (self.train, self.validation, self.test):
+        for name in PARTS:
+            part = self.part(name)
             digest.update(f"{len(part)}:".encode() + part.astype("<i8").tobytes())
         return digest.hexdigest()[:16]
 
@@ -28,22 +62,107 @@ class Split:
         return file.getvalue()
 
 
+@dataclass(kw_only=True)
+class SplitSettings:
+    """The keys of config/data/*.yaml that say how a data set is split."""
+
+    split_kind: str
+    split_seed: int
+    validation_fraction: float
+    test_fraction: float
+    fraction: float
+    folds: int | None
+    fold: int
+
+    def make_split(self, targets: np.ndarray, column: Any) -> Split:
+        """By the targets (n, ...), or by a `column` (n,) that holds groups, moments or parts."""
+        fractions = (self.validation_fraction, self.test_fraction)
+        kinds = {
+            "stratified": lambda: stratified_split(targets, self.split_seed, *fractions),
+            "random": lambda: random_split(len(targets), self.split_seed, *fractions),
+            "groups": lambda: group_split(column, self.split_seed, *fractions),
+            "time": lambda: time_split(np.asarray(column), *fractions),
+            "given": lambda: given_split(column),
+        }
+        if self.split_kind not in kinds:
+            raise ValueError(f'data.split_kind: "{self.split_kind}" is none of {", ".join(kinds)}')
+        if column is None and self.split_kind in ("groups", "time", "given"):
+            raise ValueError(f"data.split_kind: {self.split_kind} needs a column of the data set; this one names none")
+        split = kinds[self.split_kind]()
+        if self.folds is not None:
+            split = fold_split(split, self.fold, self.folds, self.split_seed)
+        return split.with_fraction(self.fraction, self.split_seed)
+
+
+def random_split(examples: int, seed: int, validation_fraction: float, test_fraction: float) -> Split:
+    """Gives each part its fraction of all examples, drawn without regard to their targets."""
+    return stratified_split(np.zeros(examples, np.int64), seed, validation_fraction, test_fraction)
+
+
 def stratified_split(targets: np.ndarray, seed: int, validation_fraction: float, test_fraction: float) -> Split:
-    """Gives each part its fraction of every class. ValueError where a class is too small for one example in each."""
-    if not (validation_fraction > 0 and test_fraction > 0 and validation_fraction + test_fraction < 1):
-        raise ValueError("data: validation_fraction and test_fraction must be above 0 and their sum below 1")
+    """Gives each part its fraction of every class; of rows of labels (n, labels), of every combination.
+
+    ValueError where a class is too small for one example in each part. A combination that is too small is drawn with
+    the other rare ones.
+    """
+    _check_fractions(validation_fraction, test_fraction)
+    labels = targets if targets.ndim == 1 else _combinations(targets, validation_fraction, test_fraction)
     random = stable_random("split_seed", seed)
-    parts: dict[str, list[np.ndarray]] = {"train": [], "validation": [], "test": []}
-    for label in np.unique(targets):
-        indices = random.permutation(np.flatnonzero(targets == label))
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in PARTS}
+    for label in np.unique(labels):
+        indices = random.permutation(np.flatnonzero(labels == label))
         validation = round(len(indices) * validation_fraction)
         test = round(len(indices) * test_fraction)
-        if min(validation, test, len(indices) - validation - test) < 1:
+        if min(validation, len(indices) - validation - test) < 1 or (test < 1 and test_fraction):
             raise ValueError(f"data: class {label} has {len(indices)} examples, too few for every part of the split")
         cuts = np.split(indices, [validation, validation + test])
         for name, cut in zip(("validation", "test", "train"), cuts, strict=True):
             parts[name].append(cut)
-    return Split(**{name: np.sort(np.concatenate(cuts)) for name, cuts in parts.items()})
+    return _split({name: np.sort(np.concatenate(cuts)) for name, cuts in parts.items()})
+
+
+def group_split(groups: Sequence[object], seed: int, validation_fraction: float, test_fraction: float) -> Split:
+    """All examples of a group, such as a patient, are in one part; the fractions are of groups."""
+    _, number = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
+    if number.max() < 2:
+        raise ValueError(f"data: {number.max() + 1} groups do not fill three parts; choose another split")
+    of_groups = random_split(int(number.max()) + 1, seed, validation_fraction, test_fraction)
+    return _split({name: np.flatnonzero(np.isin(number, of_groups.part(name))) for name in PARTS})
+
+
+def time_split(times: np.ndarray, validation_fraction: float, test_fraction: float) -> Split:
+    """The newest examples are for the test, those before them for validation: nothing is learned from the future.
+
+    Examples of one moment stay in one part.
+    """
+    _check_fractions(validation_fraction, test_fraction)
+    order = np.argsort(times, kind="stable")
+    moments = np.asarray(times)[order]
+    ends = [round(len(order) * share) for share in (1 - validation_fraction - test_fraction, 1 - test_fraction)]
+    train, validation = (int(np.searchsorted(moments, moments[min(end, len(order) - 1)])) for end in ends)
+    validation = validation if test_fraction else len(order)
+    return _split(dict(zip(PARTS, map(np.sort, np.split(order, [train, validation])), strict=True)))
+
+
+def given_split(parts: Sequence[object]) -> Split:
+    """By a column that holds "train", "validation" or "test" for each example."""
+    names = np.asarray(parts, dtype=str)
+    if strange := sorted(set(names.tolist()) - set(PARTS)):
+        raise ValueError(f"data: the split column holds {strange[0]!r}; it may hold {', '.join(PARTS)}")
+    return _split({name: np.flatnonzero(names == name) for name in PARTS})
+
+
+def fold_split(whole: Split, fold: int, folds: int, seed: int) -> Split:
+    """Fold number `fold` of `folds`: validation is that share of what is not for the test, and train is the rest.
+
+    The test part is the same for all folds. ValueError: no such fold, or more folds than examples.
+    """
+    rest = stable_random("split_seed", seed).permutation(np.concatenate([whole.train, whole.validation]))
+    if folds < 2 or not 0 <= fold < folds or folds > len(rest):
+        raise ValueError(f"data.fold: must be 0 to data.folds - 1, and folds 2 to {len(rest)}; not {fold} of {folds}")
+    pieces = np.array_split(rest, folds)
+    train = np.concatenate([piece for number, piece in enumerate(pieces) if number != fold])
+    return Split(np.sort(train), np.sort(pieces[fold]), whole.test, kind="fold")
 
 
 def stable_random(key: str, seed: int) -> np.random.RandomState:
@@ -51,3 +170,20 @@ def stable_random(key: str, seed: int) -> np.random.RandomState:
     if not 0 <= seed < 2**32:
         raise ValueError(f"data.{key}: must be at least 0 and below 2**32, not {seed}")
     return np.random.RandomState(seed)
+
+
+def _split(parts: dict[str, np.ndarray]) -> Split:
+    return Split(parts["train"], parts["validation"], parts["test"])
+
+
+def _check_fractions(validation: float, test: float) -> None:
+    if not (validation > 0 and test >= 0 and validation + test < 1):
+        raise ValueError("data: validation_fraction must be above 0, test_fraction at least 0, and their sum below 1")
+
+
+def _combinations(labels: np.ndarray, validation_fraction: float, test_fraction: float) -> np.ndarray:
+    """A number for each row's combination of labels; rare combinations share one, -1."""
+    _, number, counts = np.unique(labels, axis=0, return_inverse=True, return_counts=True)
+    enough = int(np.ceil(1 / min(share for share in (validation_fraction, test_fraction or 1.0)))) + 1
+    number = np.where(counts[number] < enough, -1, number)
+    return np.zeros_like(number) if (number == -1).sum() in range(1, enough) else number

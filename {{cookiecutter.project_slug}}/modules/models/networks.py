@@ -8,12 +8,12 @@ from torch import Tensor, nn
 class Linear(nn.Module):
     """Multinomial logistic regression on the raw pixels: the baseline that a deeper network has to beat."""
 
-    def __init__(self, *, input_shape: tuple[int, ...], classes: int) -> None:
+    def __init__(self, *, input_shape: tuple[int, ...], outputs: int) -> None:
         super().__init__()
-        self.classifier = nn.Linear(prod(input_shape), classes)
+        self.classifier = nn.Linear(prod(input_shape), outputs)
 
     def forward(self, images: Tensor) -> Tensor:
-        """images (batch, channels, height, width) -> logits (batch, classes)"""
+        """images (batch, channels, height, width) -> output (batch, outputs)"""
         return self.classifier(images.flatten(1))
 
 
@@ -24,7 +24,7 @@ class ConvNet(nn.Module):
         self,
         *,
         input_shape: tuple[int, ...],
-        classes: int,
+        outputs: int,
         channels: int,
         hidden_layers: int,
         hidden_width: int,
@@ -54,8 +54,8 @@ class ConvNet(nn.Module):
             layers += [nn.ReLU()]
             layers += [nn.Dropout(dropout)] if dropout else []
             features = hidden_width
-        self.layers = nn.Sequential(*layers, nn.Linear(features, classes))
+        self.layers = nn.Sequential(*layers, nn.Linear(features, outputs))
 
     def forward(self, images: Tensor) -> Tensor:
-        """images (batch, channels, height, width) -> logits (batch, classes)"""
+        """images (batch, channels, height, width) -> output (batch, outputs)"""
         return self.layers(images)

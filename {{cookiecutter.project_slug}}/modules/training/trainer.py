@@ -1,4 +1,4 @@
-"""The general trainer: everything about training that is written once. A task inherits and writes `step`.
+"""The general trainer: everything about training that is written once. A task says what a step is; see task.py.
 
 A run can be killed at any moment: it continues from the last checkpoint and ends with the same weights and the same
 rows, bit for bit, because everything random is a function of the position and everything else is in the checkpoint.
@@ -9,8 +9,8 @@ import contextlib
 import itertools
 import math
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterable, Iterator
+import traceback
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,15 +24,16 @@ from labkit.distributed import averaging_gradients, exchange, gather, largest, r
 from labkit.runs.interruption import Interrupted
 from labkit.runs.recorder import Recorder, Workload
 from labkit.runs.records import Diverged
-from labkit.text import nearest
+from labkit.text import nearest, quantity_of
 from modules.config import TrainingConfig
 from modules.randomness import set_seed, step_seeds
-from modules.training.metrics import Evaluation, ExampleMeans, RunningMeans
+from modules.training.metrics import Evaluation, RunningMeans, Tally, check_value
 from modules.training.monitor import Monitor
 from modules.training.schedule import learning_rate_scale, steps_per_epoch
+from modules.training.task import Batch, Mean, Task, Value
 
-Batch = dict[str, Tensor]
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+MODULES = Path(__file__).resolve().parents[1]
 
 
 class Batches(Protocol):
@@ -50,26 +51,30 @@ class Stateful(Protocol):
     def load_state_dict(self, state_dict: dict[str, Any], /) -> Any: ...
 
 
-class Trainer(ABC):
-    """Trains `network`; a task writes `step`, and may fill `visualise`."""
+class Trainer:
+    """Trains `network` on a task."""
 
     def __init__(
         self,
         *,
+        task: Task,
         network: nn.Module,
-        optimizer: Optimizer,
+        optimizers: Sequence[Optimizer],
         training: Batches,
         validation: Batches,
         config: TrainingConfig,
         seed: int,
         device: torch.device,
     ) -> None:
-        """`network` is on `device`; `optimizer` holds its parameters. ValueError: too few data, unknown monitor."""
+        """`network` is on `device`; `optimizers` hold its parameters, one for each of the task's turns.
+
+        ValueError: too few data, unknown monitor.
+        """
+        self.task = task
         self.bare = network  # what is saved; never a wrapper
         self._wrapped = averaging_gradients(network, device)
-        self.network: Callable[..., Any] = torch.compile(self._wrapped) if config.compile else self._wrapped
-        self.training = True  # for `step` to ask: training or evaluation
-        self.optimizer = optimizer
+        task.network = torch.compile(self._wrapped) if config.compile else self._wrapped
+        self.optimizers = optimizers
         self.data = training
         self.validation = validation
         self.config = config
@@ -78,13 +83,15 @@ class Trainer(ABC):
         self.steps_per_epoch = steps_per_epoch(len(training), config)
         self.total_steps = config.steps or (config.epochs or 0) * self.steps_per_epoch
         self.steps = 0  # done so far
-        self.monitor = Monitor(config)
+        self.monitor = Monitor(config, task.metrics)
         self._best_to_save: dict[str, Any] | None = None
+        self._fetch_s = 0.0
         self._saved: int | None = None  # the step of this launch's last checkpoint
         self._means = RunningMeans()
         self._checked = 0  # the step up to which the loss is known to be a number
-        self._base_rates = [group["lr"] for group in optimizer.param_groups]
-        self._parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        self._groups = [group for optimizer in optimizers for group in optimizer.param_groups]
+        self._base_rates = [group["lr"] for group in self._groups]
+        self._parameters = list({p: None for group in self._groups for p in group["params"]})
         self._average = None
         if config.ema_decay is not None:
             self._average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay))
@@ -94,26 +101,16 @@ class Trainer(ABC):
         # All that a checkpoint holds, by name. What a task registers here is saved and resumed with it.
         self.stateful: dict[str, Stateful] = {
             "network": network,
-            "optimizer": optimizer,
             "scaler": self._scaler,
             "monitor": self.monitor,
         }
+        for turn, optimizer in zip(task.turns, optimizers, strict=True):
+            self.stateful[f"optimizer {turn}".strip()] = optimizer
         if self._average is not None:
             self.stateful["average"] = self._average
         if config.batch_size == 1 and any(isinstance(m, BATCH_NORMS) for m in network.modules()):
             raise ValueError("training.batch_size: batch normalisation needs batches of at least 2")
-        self._check_monitor()
-
-    @abstractmethod
-    def step(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """The mean loss over a batch, a scalar, and by name what else to average: the mean over its examples, a scalar,
-        or one value for each, (batch,).
-
-        Random draws come from torch's default generator only. In evaluation (`self.training` is False) the names may be
-        others than in training."""
-
-    def visualise(self, batch: Batch, folder: Path) -> None:  # noqa: B027 -- a task may leave it empty
-        """Called in each evaluation with its first batch, without gradients: to draw into the run's `folder`."""
+        self._try_out()
 
     @property
     def workload(self) -> Workload:
@@ -143,25 +140,26 @@ class Trainer(ABC):
 
     def evaluate(self, batches: Iterable[Batch], folder: Path | None = None) -> Evaluation:
         """Metrics over all examples of `batches`, of all processes, by the averaged weights where there are any."""
-        means = ExampleMeans()
-        trained = self.network
+        tally = Tally()
+        task = self.task
+        trained = task.network
         # Not the compiled network: its last batch has another size, which would compile it again.
-        network = self.network = self._average.module if self._average else self.bare
+        network = task.network = self._average.module if self._average else self.bare
         share_buffers(network)
-        self.training = False
+        task.training = False
         network.eval()
         try:
             with torch.inference_mode(), self._autocast:
                 for number, batch in enumerate(batches):
-                    loss, more = self.step(batch)
-                    means.add({"loss": loss, **more}, examples=len(next(iter(batch.values()))))
+                    loss, more = task.step(batch)
+                    tally.add({"loss": loss, **more}, examples=len(next(iter(batch.values()))))
                     if folder and number == 0:
-                        self.visualise(batch, folder)
+                        task.visualise(batch, folder)
         finally:
-            self.network = trained
-            self.training = True
+            task.network = trained
+            task.training = True
             self.bare.train()
-        return means.evaluation()
+        return tally.evaluation(task)
 
     def load_weights(self, weights: dict[str, Tensor]) -> None:
         """Those of best.pt, which are the averaged ones where there was an average."""
@@ -195,7 +193,7 @@ class Trainer(ABC):
                 due = recorder.due(self.steps)
                 if due.report or self.steps == self.total_steps:
                     self._check_loss()
-                    recorder.report(self.steps, self._epoch, self._means.latest("loss"))
+                    recorder.report(self.steps, self._epoch, self._means.latest(_loss_of(self.task.turns[0])))
                 if due.signal:
                     raise Interrupted(due.signal)
                 if self._evaluation_due:
@@ -209,47 +207,68 @@ class Trainer(ABC):
         Nothing in here waits for the device, but `skip_step`, which has to look at the gradients.
         """
         config = self.config
-        fetch_s = 0.0
+        self.task.steps = self.steps
+        self._fetch_s = 0.0
         started = time.perf_counter()
         scale = learning_rate_scale(config.schedule, self.steps, config.warmup_steps, self.total_steps)
-        for group, rate in zip(self.optimizer.param_groups, self._base_rates, strict=True):
+        for group, rate in zip(self._groups, self._base_rates, strict=True):
             group["lr"] = rate * scale * self.monitor.rate_scale
-        skipping = config.divergence == "skip_step"
-        buffers = [buffer.clone() for buffer in self.bare.buffers()] if skipping else []
-        found: list[dict[str, Tensor]] = []
-        for left in reversed(range(config.accumulation)):
+        fetched: Iterable[Batch] = self._fetch(batches)
+        if len(self.task.turns) > 1:
+            fetched = list(fetched)  # all turns see the same batches
+        for turn, optimizer in zip(self.task.turns, self.optimizers, strict=True):
+            self._take_turn(turn, optimizer, fetched)
+        self._scaler.update()
+        if self._average:
+            self._average.update_parameters(self.bare)
+        return self._fetch_s, time.perf_counter() - started - self._fetch_s
+
+    def _fetch(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        """The batches of one step, one after the other, so that only one of them takes memory."""
+        for _ in range(self.config.accumulation):
             before = time.perf_counter()
             batch = next(batches)
-            fetch_s += time.perf_counter() - before
+            self._fetch_s += time.perf_counter() - before
+            yield batch
+
+    def _take_turn(self, turn: str, optimizer: Optimizer, batches: Iterable[Batch]) -> None:
+        """One step of one optimizer, with the gradients of all batches of the step."""
+        config = self.config
+        self.task.turn = turn
+        skipping = config.divergence == "skip_step"
+        buffers = [buffer.clone() for buffer in self.bare.buffers()] if skipping else []
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        found: list[dict[str, Value]] = []
+        n = config.accumulation
+        for left, batch in zip(reversed(range(n)), batches, strict=True):
             with exchange(self._wrapped, now=left == 0):
                 with self._autocast:
-                    loss, means = self.step(batch)
-                self._scaler.scale(loss / config.accumulation if config.accumulation > 1 else loss).backward()
-            found.append({"loss": loss, **means})
+                    loss, values = self.task.step(batch)
+                mean = loss.total / loss.count if isinstance(loss, Mean) else loss
+                self._scaler.scale(mean / n if n > 1 else mean).backward()
+            found.append({_loss_of(turn): loss, **values})
         if config.clip_norm is not None or skipping:
-            self._scaler.unscale_(self.optimizer)  # the norm is that of the gradients, not of the scaled ones
-            found[-1]["gradient_norm"] = clip_grad_norm_(self._parameters, config.clip_norm or math.inf)
+            self._scaler.unscale_(optimizer)  # the norm is that of the gradients, not of the scaled ones
+            name = f"{turn}_gradient_norm" if turn else "gradient_norm"
+            found[-1][name] = clip_grad_norm_(parameters, config.clip_norm or math.inf)
         if skipping and not _all_finite(found):
             for buffer, old in zip(self.bare.buffers(), buffers, strict=True):
                 buffer.copy_(old)
             self._means.leave_out(found[-1])
-            self._means.add(skipped=torch.ones(()))
+            self._means.add({"skipped": torch.ones(())})
         else:
-            self._scaler.step(self.optimizer)
-            for means in found:
-                self._means.add(**means)
+            self._scaler.step(optimizer)
+            for values in found:
+                self._means.add(values)
             if skipping:
-                self._means.add(skipped=torch.zeros(()))
-        self._scaler.update()
-        for parameter in self._parameters:
+                self._means.add({"skipped": torch.zeros(())})
+        for parameter in self._parameters:  # all of them: a turn also leaves gradients in what others train
             parameter.grad = None
-        if self._average:
-            self._average.update_parameters(self.bare)
-        return fetch_s, time.perf_counter() - started - fetch_s
 
     def _check_loss(self) -> None:
         """`Diverged`, on all processes alike, unless the configuration lets it be. Waits for the device."""
-        total, _ = self._means.state().get("loss", (0.0, 0))
+        sums = self._means.state()
+        total = sum(sums[name][0] for name in map(_loss_of, self.task.turns) if name in sums)
         wrong = [value for value in gather(total) if not math.isfinite(value)]
         if wrong and self.config.divergence == "stop":
             raise Diverged(
@@ -261,10 +280,11 @@ class Trainer(ABC):
     def _validate(self, recorder: Recorder) -> None:
         """One row: the training means since the last one, and the validation metrics; then what follows from it."""
         self._check_loss()
+        self.task.steps = self.steps
         batches = recorder.until_interrupted(self.validation.in_order(self.config.evaluation_batch_size))
         evaluation = self.evaluate(batches, recorder.drawing_folder)
         row: dict[str, Any] = {"step": self.steps, "epoch": self._epoch}
-        row["learning_rate"] = self.optimizer.param_groups[0]["lr"]
+        row["learning_rate"] = self._groups[0]["lr"]
         row |= {f"train/{name}": mean for name, mean in self._means.take().items()}
         row |= {f"validation/{name}": value for name, value in evaluation.metrics.items()}
         recorder.record(row)
@@ -305,16 +325,67 @@ class Trainer(ABC):
         self.steps = self._checked = saved["step"]
         self._means = RunningMeans(saved["means"][rank()])
 
-    def _check_monitor(self) -> None:
-        first = itertools.islice(self.validation.in_order(self.config.evaluation_batch_size), 1)
-        known = [f"validation/{name}" for name in self.evaluate(first).metrics]
+    def _try_out(self) -> None:
+        """One batch through the task, and the monitor found in it: a mistake ends the run before it has a folder."""
+        size = self.config.evaluation_batch_size
+        first = list(itertools.islice(self.validation.in_order(size), 1))
+        with _mistakes_named(first):
+            metrics = self.evaluate(first).metrics
+            self._try_training(first)
+        known = {f"validation/{name}": value for name, value in metrics.items()}
         name = self.config.monitor
         if name not in known:
             hint = nearest(name, known)
             raise ValueError(f'training.monitor: "{name}" is not one of the metrics {", ".join(known)}{hint}')
+        if not math.isfinite(known[name]):  # on one batch; over all of them it may be a number
+            metrics = self.evaluate(self.validation.in_order(size)).metrics
+            if not math.isfinite(metrics[quantity_of(name)]):
+                raise ValueError(
+                    f"training.monitor: {name} is no number on the validation data; monitor another metric"
+                )
+
+    def _try_training(self, batches: list[Batch]) -> None:
+        """What `step` returns in training, without a change to the network: ValueError where it cannot be averaged."""
+        task = self.task
+        trained = task.network
+        task.network = self.bare.eval()
+        try:
+            with torch.no_grad(), self._autocast:
+                for batch, turn in itertools.product(batches, task.turns):
+                    task.turn = turn
+                    _, values = task.step(batch)
+                    for name, value in values.items():
+                        check_value(name, value, len(next(iter(batch.values()))))
+        finally:
+            task.network = trained
+            self.bare.train()
 
 
-def _all_finite(found: list[dict[str, Tensor]]) -> bool:
-    """Of one step: the losses, and the gradients' norm, which holds those of all processes."""
-    values = [means[name] for means in found for name in ("loss", "gradient_norm") if name in means]
-    return not largest([int(not all(bool(value.isfinite().all()) for value in values))])[0]
+@contextlib.contextmanager
+def _mistakes_named(batches: list[Batch]) -> Iterator[None]:
+    """An ordinary mistake in a task or a model becomes a sentence with the line, and the shapes that it met there."""
+    try:
+        yield
+    except (TypeError, AttributeError, LookupError, RuntimeError, ValueError) as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        sentence = isinstance(error, ValueError) and MODULES in Path(frames[-1].filename).parents
+        if sentence or isinstance(error, torch.OutOfMemoryError) or "onnection" in str(error):
+            raise
+        own = [frame for frame in frames if {MODULES / "tasks", MODULES / "models"} & {*Path(frame.filename).parents}]
+        place = f"{Path(own[-1].filename).relative_to(MODULES.parent)}:{own[-1].lineno}" if own else "the first batch"
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        shapes = ", ".join(
+            f"{name} {tuple(part.shape)} {part.dtype}" for batch in batches for name, part in batch.items()
+        )
+        raise ValueError(f"{place}: {reason} ({type(error).__name__}); the batch holds {shapes}") from error
+
+
+def _loss_of(turn: str) -> str:
+    return f"{turn}_loss" if turn else "loss"
+
+
+def _all_finite(found: list[dict[str, Value]]) -> bool:
+    """Of one turn: the losses, and the gradients' norm, which holds those of all processes."""
+    values = [value for values in found for name, value in values.items() if name.endswith(("loss", "gradient_norm"))]
+    numbers = [value.total if isinstance(value, Mean) else value for value in values]
+    return not largest([int(not all(isinstance(n, Tensor) and bool(n.isfinite().all()) for n in numbers))])[0]
