@@ -197,7 +197,7 @@ def test_preparing_again_leaves_intact_data_and_repairs_damaged(
 
 
 def test_an_unknown_data_set_is_refused_before_anything_is_written(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r'^datasets: "digit" is not one of digits; did you mean "digits"\?$'):
+    with pytest.raises(ValueError, match=r'^datasets: "digit" is not one of digits, .*mnist; did you mean "digits"\?$'):
         prepare(PrepareConfig(["digits", "digit"], str(tmp_path)))
     assert list(tmp_path.iterdir()) == []
 
@@ -334,10 +334,14 @@ def test_the_newest_examples_are_the_test_and_one_moment_stays_together() -> Non
 
 
 def test_a_column_may_give_the_parts_and_a_strange_word_in_it_is_named() -> None:
-    split = given_split(["train", "test", "validation", "train"])
+    split = given_split(["train", "test", "validation", "train"], np.zeros(4), 0, 0.2)
     assert [split.part(name).tolist() for name in PARTS] == [[0, 3], [2], [1]]
+    published = given_split(["train"] * 40 + ["test"] * 4, np.arange(44) % 4, 0, 0.2)
+    assert published.test.tolist() == [40, 41, 42, 43]
+    assert np.bincount(published.validation % 4).tolist() == [2] * 4  # drawn from the training part, of each class
+    assert len(published.train) == 32
     with pytest.raises(ValueError, match="the split column holds 'dev'; it may hold train, validation, test"):
-        given_split(["train", "dev"])
+        given_split(["train", "dev"], np.zeros(2), 0, 0.2)
 
 
 def test_folds_cover_all_but_the_test_part_once() -> None:

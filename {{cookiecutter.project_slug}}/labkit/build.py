@@ -42,7 +42,7 @@ def checked(
     key: str, node: Mapping[str, Any], base: type[T], given: Collection[str], offered: Mapping[str, Any] | None = None
 ) -> Callable[..., T]:
     """The same, to be called later with what `given` names: every key and type is checked, but nothing is made yet."""
-    target = _locate(key, node["_target_"], base)
+    target = located(key, node["_target_"], base)
     options = {name: value for name, value in node.items() if name not in ("_target_", "name")}
     parameters = inspect.signature(target).parameters
     named = {name: p for name, p in parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
@@ -62,7 +62,13 @@ def checked(
     return functools.partial(target, **typed, **facts)
 
 
-def _locate(key: str, path: str, base: type) -> Any:
+def takes(path: str, name: str) -> bool:
+    """Whether the class of this `_target_` has a setting of this name."""
+    return name in inspect.signature(located("", path, object)).parameters
+
+
+def located(key: str, path: str, base: type) -> Any:
+    """The class that a `_target_` names; ValueError, naming `key`, where it is no subclass of `base`."""
     module, _, name = path.rpartition(".")
     if not path.startswith(ALLOWED):
         beginnings = " or ".join(ALLOWED)

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from labkit.build import takes
 from labkit.config import RunConfig
 from labkit.runs.files import read_json
 from labkit.values import canonical, flatten
@@ -77,12 +78,16 @@ def differences(config: Mapping[str, Any], other: Mapping[str, Any], neutral: Ma
 
 
 def filled(config: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """A saved configuration with the keys that came later: each at its neutral value, by its dotted key."""
+    """A saved configuration with the keys that came later: each at its neutral value, by its dotted key.
+
+    A class that takes other settings, such as another task, is not given them.
+    """
     whole = copy.deepcopy(dict(config))
     for key, value in values.items():
         *groups, name = key.split(".")
         node = whole
         for group in groups:
             node = node.setdefault(group, {})
-        node.setdefault(name, value)
+        if name in ("_target_", "name") or "_target_" not in node or takes(node["_target_"], name):
+            node.setdefault(name, value)
     return whole

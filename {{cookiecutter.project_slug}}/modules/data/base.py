@@ -96,11 +96,15 @@ class ArrayData(SplitSettings, Data):
         self.files = loaded.files
         self.arrays = self.fit(loaded.arrays)
         self.fingerprint = loaded.fingerprint or fingerprint_of(*loaded.arrays.values())
-        self.warnings = check(self.arrays, self.split, self.facts, all_in_memory=self.in_memory)
+        self.warnings = self.check()
 
     @abstractmethod
     def load(self) -> Loaded:
         """Reads all examples; the split comes afterwards. ValueError in a sentence where that fails."""
+
+    def check(self) -> list[str]:
+        """Warnings; ValueError in a sentence for what cannot be trained on."""
+        return check(self.arrays, self.split, self.facts, all_in_memory=self.in_memory)
 
     def fit(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Where a transformation is fitted to the training part (`self.split.train`), and facts are added."""
@@ -135,6 +139,24 @@ class TensorExamples(Examples):
 
     def to(self, device: torch.device) -> Examples:
         return TensorExamples({name: tensor.to(device) for name, tensor in self.tensors.items()}, self.change)
+
+
+class ChangedExamples(Examples):
+    """Others, whose every batch is changed when it is fetched, in evaluation as in training."""
+
+    def __init__(self, examples: Examples, change: Callable[[Batch], Batch]) -> None:
+        self.examples = examples
+        self.change = change
+        self.in_memory = examples.in_memory
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def fetch(self, indices: Tensor, random: torch.Generator | None) -> Batch:
+        return self.change(self.examples.fetch(indices, random))
+
+    def to(self, device: torch.device) -> Examples:
+        return ChangedExamples(self.examples.to(device), self.change)
 
 
 class MappedExamples(Examples):

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from omegaconf import OmegaConf
 
 from labkit.runs.files import atomic_file, write_json
 from labkit.text import nearest
 from modules.data.checks import check_finite, fingerprint_of
 
 Prepared = tuple[Any, Any, list[str]]
+CONFIG = Path(__file__).resolve().parents[2] / "config" / "data"
 
 
 @dataclass
@@ -38,23 +40,37 @@ def digits() -> Prepared:
 DATASETS = {"digits": digits}
 
 
+def fetched(name: str) -> tuple[Any, Any, list[str], dict[str, int]]:
+    """The same, also from a class that fetches its own, as modules/data/hub.py does; and the sizes of its parts."""
+    if name in DATASETS:
+        return *DATASETS[name](), {}
+    from labkit.build import located
+    from modules.data.sources import PreparedArrays  # imports torch
+
+    settings: Any = OmegaConf.to_container(OmegaConf.load(CONFIG / f"{name}.yaml"))
+    return located("data", settings["_target_"], PreparedArrays).fetch(settings)
+
+
 def prepare(config: PrepareConfig) -> None:
     """Writes each data set into its folder; one that is there already stays. ValueError for an unknown one."""
     for name in config.datasets:
-        if name not in DATASETS:
-            raise ValueError(f'datasets: "{name}" is not one of {", ".join(DATASETS)}{nearest(name, DATASETS)}')
+        known = list(dict.fromkeys([*DATASETS, *_fetching()]))
+        if name not in known:
+            raise ValueError(f'datasets: "{name}" is not one of {", ".join(known)}{nearest(name, known)}')
     for name in config.datasets:
         folder = Path(config.datasets_dir) / name
         if _intact(folder):
             print(f"{folder}: is there already")
             continue
-        inputs, targets, class_names = converted(name, *DATASETS[name]())
+        *found, parts = fetched(name)
+        inputs, targets, class_names = converted(name, *found)
         about = {
             "name": name,
             "examples": len(targets),
             "classes": len(class_names),
             "class_names": class_names,
             "fingerprint": fingerprint_of(inputs, targets),
+            **({"parts": parts} if parts else {}),
         }
         _write(folder, inputs, targets, about)
         print(f"{folder}: {len(targets)} examples of shape {inputs.shape[1:]} in {len(class_names)} classes")
@@ -103,6 +119,12 @@ def _class_numbers(name: str, targets: np.ndarray, names: list[str]) -> np.ndarr
             f"{len(names) - 1}; renumber them"
         )
     return numbers
+
+
+def _fetching() -> list[str]:
+    """The files of config/data/ that name a folder of their own for what is fetched."""
+    paths = sorted(CONFIG.glob("[!_]*.yaml"))
+    return [path.stem for path in paths if OmegaConf.select(OmegaConf.load(path), "folder") == path.stem]
 
 
 def _intact(folder: Path) -> bool:

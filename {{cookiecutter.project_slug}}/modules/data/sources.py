@@ -1,14 +1,18 @@
 """Data sets of arrays: prepared ones, and synthetic ones for tests. Others stand in files of their own."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from modules.data.base import ArrayData, Loaded
 from modules.data.checks import fingerprint_of
 from modules.data.splits import stable_random
+
+Prepared = tuple[Any, Any, list[str], dict[str, int]]
 
 
 @dataclass(kw_only=True)
@@ -35,7 +39,18 @@ class PreparedArrays(ArrayData):
             raise ValueError(f"{path}: the data set was changed after it was prepared; {remedy}")
         arrays = {"input": np.array(inputs) if self.in_memory else inputs, "target": np.array(targets)}
         facts = {"input_shape": inputs.shape[1:], "class_names": class_names}
-        return Loaded(arrays, facts, fingerprint, files)
+        parts = about.get("parts")  # as published: how many examples each has, in their order
+        return Loaded(
+            arrays, facts, fingerprint, files, np.repeat(list(parts), list(parts.values())) if parts else None
+        )
+
+    @classmethod
+    def fetch(cls, settings: Mapping[str, Any]) -> Prepared:
+        """What runs/prepare.py writes: inputs, targets, class names and, where there are published parts, their sizes.
+
+        `settings`: the keys of its own file in config/data/.
+        """
+        raise ValueError(f"datasets: {settings['name']} has no function in modules/data/prepare.py; add one")
 
 
 @dataclass(kw_only=True)

@@ -34,6 +34,11 @@ class ConvNet(nn.Module):
         """`input_shape`: (channels, height, width), each side at least 4 pixels. `dropout`: probability, after each
         hidden layer. ValueError: sizes below 1."""
         super().__init__()
+        if len(input_shape) != 3:
+            raise ValueError(
+                f"model: ConvNet takes images (channels, height, width), not inputs of the shape {tuple(input_shape)}; "
+                "choose model=mlp"
+            )
         depth, height, width = input_shape
         if min(height, width) < 4:
             raise ValueError(f"data: images of {height} x {width} pixels are too small for this model; it needs 4 x 4")

@@ -3,11 +3,11 @@
 from typing import ClassVar
 
 import numpy as np
-import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from modules.training.task import Batch, Metric, Sum, Task, Value
+from modules.tasks.measures import auc, confusion_matrix
+from modules.training.task import Batch, Each, Metric, Sum, Task, Value
 
 
 class Classification(Task):
@@ -18,29 +18,38 @@ class Classification(Task):
         "macro_f1": Metric("max", "Macro F1"),
     }
 
-    def __init__(self, *, class_names: list[str], label_smoothing: float) -> None:
+    def __init__(self, *, label_smoothing: float, class_names: list[str] | None = None) -> None:
         """`label_smoothing`: share of the target that is spread over all classes (Szegedy et al. 2016, section 7)."""
+        if class_names is None:
+            raise ValueError(
+                "task: classification needs class_names; this data set has numbers or labels: use task=regression or "
+                "task=multilabel"
+            )
         self.classes = len(class_names)
+        if self.classes == 2:
+            more = {"auc": Metric("max", "AUC")}
+            self.metrics = {**self.metrics, **more}  # pyright: ignore[reportAttributeAccessIssue]
         self.label_smoothing = label_smoothing
 
     def step(self, batch: Batch) -> tuple[Tensor, dict[str, Value]]:
-        logits = self.network(batch["input"])  # (batch, classes)
+        logits = self.output(batch)  # (batch, classes)
         loss = cross_entropy(logits, batch["target"], label_smoothing=self.label_smoothing if self.training else 0.0)
         if self.training:
             return loss, {"accuracy": logits.argmax(1) == batch["target"]}
-        return loss, {"confusion_matrix": Sum(confusion_matrix(logits.argmax(1), batch["target"], self.classes))}
+        values: dict[str, Value] = {
+            "confusion_matrix": Sum(confusion_matrix(logits.argmax(1), batch["target"], self.classes))
+        }
+        if self.classes == 2:
+            values |= {"score": Each(logits[:, 1] - logits[:, 0]), "class": Each(batch["target"])}
+        return loss, values
 
     def derive(self, sums: dict[str, np.ndarray], each: dict[str, np.ndarray]) -> dict[str, float]:
-        return classification_metrics(sums["confusion_matrix"])
+        area = {"auc": auc(each["score"], each["class"])} if self.classes == 2 else {}
+        return classification_metrics(sums["confusion_matrix"]) | area
 
     def predict(self, batch: Batch) -> dict[str, Tensor]:
-        probability = self.network(batch["input"]).softmax(1)  # (batch, classes)
+        probability = self.output(batch).softmax(1)  # (batch, classes)
         return {"class": probability.argmax(1), "probability": probability}
-
-
-def confusion_matrix(predicted: Tensor, target: Tensor, classes: int) -> Tensor:
-    """Two tensors of class numbers, of one shape -> counts (classes, classes): the row is the true class."""
-    return torch.bincount(target.flatten() * classes + predicted.flatten(), minlength=classes**2).view(classes, classes)
 
 
 def classification_metrics(counts: np.ndarray) -> dict[str, float]:

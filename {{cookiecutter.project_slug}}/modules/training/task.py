@@ -68,13 +68,18 @@ class Task(ABC):
         Random draws come from torch's default generator only.
         """
 
+    def output(self, batch: Batch) -> Any:
+        """What the network gives for a batch, whose mask it is given where there is one."""
+        mask = {"mask": batch["mask"]} if "mask" in batch else {}
+        return self.network(batch["input"], **mask)
+
     def derive(self, sums: dict[str, np.ndarray], each: dict[str, np.ndarray]) -> dict[str, float]:
         """Metrics of what `step` returned in evaluation as `Sum` and as `Each`, over all examples and processes."""
         return {}
 
     def predict(self, batch: Batch) -> dict[str, Tensor]:
         """By name, a row for each example of what a user of the network wants to know."""
-        return {"output": self.network(batch["input"])}
+        return {"output": self.output(batch)}
 
     def parameters(self, network: nn.Module, turn: str) -> Iterable[Any]:
         """What the optimizer of a turn is built with: parameters, or groups of them with settings of their own."""
