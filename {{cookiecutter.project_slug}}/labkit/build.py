@@ -32,7 +32,7 @@ def build(
     make = checked(key, node, base, given, offered or {})
     try:
         return make(**given)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, AttributeError, RuntimeError) as error:
         if isinstance(error, ValueError) and node["_target_"].startswith("modules."):
             raise  # our classes say what is wrong in a sentence
         raise ValueError(f"{key}: {node['_target_']} rejects its settings ({error}); correct them") from error

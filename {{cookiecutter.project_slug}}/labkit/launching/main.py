@@ -54,7 +54,7 @@ def _main(config_name: str, load: Callable[[], tuple[type[Any], Callable[[Any], 
 
 def _help(config_name: str) -> str:
     groups = [path for path in sorted((ROOT / "config").iterdir()) if path.is_dir() and path.name not in HIDDEN]
-    choices = {group.name: sorted(path.stem for path in group.glob("*.yaml")) for group in groups}
+    choices = {group.name: sorted(path.stem for path in group.glob("[!_]*.yaml")) for group in groups}
     return "\n".join(
         [
             f"python runs/{config_name}.py [key=value ...]; --hydra-help lists Hydra's own flags",

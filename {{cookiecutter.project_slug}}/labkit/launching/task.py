@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+import yaml
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -12,7 +13,7 @@ from labkit.config import typed
 from labkit.launching.command import chosen_ablation, task_overrides
 from labkit.launching.errors import exit_with
 from labkit.secrets import refuse_secrets
-from labkit.values import flatten
+from labkit.values import canonical, flatten
 
 T = TypeVar("T")
 VERSION_BASE = "1.3"  # whose behaviour Hydra keeps
@@ -57,11 +58,38 @@ class Task(Generic[T]):
         """The composed configuration as the task's schema; `hydra`: Hydra's own node. ValueError: see labkit.config."""
         if "ablation" in composed:
             composed.ablation = chosen_ablation(hydra)
+            _check_ablation(composed)
+        _check_groups(composed)
         keys = [str(key) for key in composed if key != "hydra"]
         if "system" in self.schema.__dataclass_fields__:  # pyright: ignore[reportAttributeAccessIssue]
             return typed(self.schema, OmegaConf.masked_copy(composed, keys))
         # The tools read single keys of `system` by interpolation, and have no such node of their own.
         return typed(self.schema, {key: composed[key] for key in keys if key != "system"})
+
+
+def _check_groups(composed: DictConfig) -> None:
+    for folder in CONFIG.iterdir():
+        choice = composed.get(folder.name) if folder.is_dir() else None
+        if isinstance(choice, str) and (folder / f"{choice}.yaml").exists() and folder.name != "ablation":
+            raise ValueError(
+                f'{folder.name}: is the text "{choice}", not the choice of a file; in an experiment file write '
+                f'"defaults: [override /{folder.name}: {choice}]" instead'
+            )
+
+
+def _check_ablation(composed: DictConfig) -> None:
+    """ValueError where something else changes what the ablation sets: its name would say what is not so."""
+    name = composed.ablation
+    path = CONFIG / "ablation" / f"{name}.yaml"
+    values = yaml.safe_load(path.read_text(encoding="utf-8")) if name and path.exists() else None
+    for key, value in flatten({k: v for k, v in (values or {}).items() if k not in ("defaults", "hydra")}).items():
+        there = OmegaConf.select(composed, key)
+        there = OmegaConf.to_container(there) if OmegaConf.is_config(there) else there
+        if canonical(there) != canonical(value):
+            raise ValueError(
+                f"ablation: {name} sets {key} to {value}, and the command or the experiment sets it to {there}; "
+                "leave one of them out"
+            )
 
 
 def _check_choices() -> None:
