@@ -40,7 +40,7 @@ def test_every_code_block_has_a_language() -> None:
     """A block that this file would not see could hold a command that nobody runs."""
     for readme in (TEMPLATE / "README.md", TEMPLATE / "CONTRIBUTING.md", TEMPLATE / PROJECT / "README.md"):
         fences = re.findall(r"^```(.*)$", readme.read_text(encoding="utf-8"), flags=re.MULTILINE)
-        assert set(fences[::2]) <= {"bash", "text", "python"}
+        assert set(fences[::2]) <= {"bash", "text", "python", "yaml"}
         assert set(fences[1::2]) <= {""}
 
 
@@ -48,10 +48,23 @@ def test_the_project_opens_with_two_commands() -> None:
     assert commands(TEMPLATE / PROJECT / "README.md")[:2] == ["make run", "make test"]
 
 
+def write_examples(project: Path) -> None:
+    """The files that the README shows, as they stand there: a block of code begins with the name of its file."""
+    text = (project / "README.md").read_text(encoding="utf-8")
+    examples = re.findall(r"^```(?:python|yaml)\n# (\S+)\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
+    assert len(examples) == 6
+    for name, code in examples:
+        assert sum(bool(line.strip()) for line in code.splitlines()) <= 10
+        (project / name).write_text(code, encoding="utf-8")
+    rows = [f"{x / 20},{y / 10},{int(x / 20 + y / 10 > 1)}" for x in range(20) for y in range(10)]
+    (project / "data" / "ratings.csv").write_text("\n".join(rows), encoding="utf-8")
+
+
 def test_commands_of_the_projects_readme(bake: Bake) -> None:
     project = bake()
     share_environment(project)
     commit(project, "generated")
+    write_examples(project)
     lines = commands(project / "README.md")
     run_in_one_shell([line for line in lines if line not in ON_A_CLUSTER], project)
     assert (project / "data/reports/sweep_models/report.pdf").stat().st_size > 10_000

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from labkit.config import SystemConfig, check_choice, check_folder_name, check_fraction, check_least
 from labkit.runs.identity import Neutral
+from modules.training.schedules import SCHEDULES
 
 __all__ = ["SystemConfig", "TrainConfig", "TrainingConfig"]
 
@@ -25,7 +26,7 @@ AT_LEAST = {
 }
 CHOICES = {
     "precision": ("fp32", "bf16", "fp16"),
-    "schedule": ("constant", "cosine", "plateau"),
+    "schedule": tuple(SCHEDULES),
     "direction": ("max", "min"),
     "divergence": ("stop", "skip_step", "continue"),
 }
