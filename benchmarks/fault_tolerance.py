@@ -25,7 +25,7 @@ from labkit.runs.folder import RunFolder
 from labkit.runs.interruption import Interruption
 from labkit.runs.progress import open_log
 from labkit.runs.recorder import Due, Recorder
-from modules.tasks.classification import ClassificationTrainer
+from modules.training.trainer import Trainer
 from trainer_overhead import digits_data, mlp, settings, trainer_of
 
 
@@ -39,7 +39,7 @@ class Unprotected(Recorder):
     def save(self, state: Mapping[str, Any] | None, best: Mapping[str, Any] | None, best_step: int | None) -> None: ...
 
 
-class UncheckedTrainer(ClassificationTrainer):
+class UncheckedTrainer(Trainer):
     def _check_loss(self) -> None: ...
 
 
@@ -59,7 +59,7 @@ def seconds_of(network: nn.Module, epochs: int, *, protected: bool) -> tuple[flo
     on_disk.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=on_disk) as folder:
         run = RunFolder(Path(folder))
-        trainer = trainer_of(ClassificationTrainer if protected else UncheckedTrainer, data, network, config)
+        trainer = trainer_of(Trainer if protected else UncheckedTrainer, data, network, config)
         with contextlib.ExitStack() as stack:
             interruption = Interruption()
             if protected:

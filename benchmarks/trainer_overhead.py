@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -29,37 +30,31 @@ from labkit.runs.interruption import Interruption  # noqa: E402
 from labkit.runs.progress import open_log  # noqa: E402
 from labkit.runs.recorder import Recorder  # noqa: E402
 from modules.config import TrainConfig  # noqa: E402
-from modules.data.batches import TensorBatches  # noqa: E402
-from modules.data.prepare import digits  # noqa: E402
-from modules.data.sources import DataSet, Synthetic  # noqa: E402
-from modules.data.splits import stratified_split  # noqa: E402
-from modules.tasks.classification import ClassificationTrainer  # noqa: E402
+from modules.data.base import ArrayData  # noqa: E402
+from modules.data.batches import Batches  # noqa: E402
+from modules.data.prepare import PrepareConfig, prepare  # noqa: E402
+from modules.data.sources import PreparedArrays, Synthetic  # noqa: E402
+from modules.tasks.classification import Classification  # noqa: E402
+from modules.training.trainer import Trainer  # noqa: E402
 
 CPU = torch.device("cpu")
 
 
-def digits_data() -> DataSet:
-    inputs, targets, names = digits()
-    split = stratified_split(targets, 0, 0.2, 0.2)
-    return DataSet(
-        inputs=inputs, targets=targets, classes=len(names), fingerprint="", split=split, in_memory=True, max_shift=0
-    )
+SHARED: dict[str, Any] = {"in_memory": True, "max_shift": 0, "flip": False, "split_kind": "stratified", "split_seed": 0}
+SHARED |= {"fraction": 1.0, "folds": None, "fold": 0}
 
 
-def image_data() -> DataSet:
-    return Synthetic(
-        datasets_dir="",
-        examples=1600,
-        input_shape=[3, 32, 32],
-        classes=10,
-        noise=1.0,
-        generation_seed=0,
-        in_memory=True,
-        max_shift=0,
-        split_seed=0,
-        validation_fraction=0.1,
-        test_fraction=0.1,
-    )
+def digits_data() -> ArrayData:
+    with tempfile.TemporaryDirectory() as folder:
+        prepare(PrepareConfig(["digits"], folder))
+        fractions = {"validation_fraction": 0.2, "test_fraction": 0.2}
+        return PreparedArrays(datasets_dir=folder, folder="digits", **SHARED, **fractions)
+
+
+def image_data() -> ArrayData:
+    size = {"examples": 1600, "input_shape": [3, 32, 32], "classes": 10}
+    about = {"noise": 1.0, "generation_seed": 0, "validation_fraction": 0.1, "test_fraction": 0.1}
+    return Synthetic(**size, **about, **SHARED)
 
 
 def mlp() -> nn.Module:
@@ -86,24 +81,23 @@ def settings(epochs: int) -> TrainConfig:
         return typed(TrainConfig, compose("train", overrides=[f"training.epochs={epochs}"]))
 
 
-def trainer_of(
-    kind: type[ClassificationTrainer], data: DataSet, network: nn.Module, config: TrainConfig
-) -> ClassificationTrainer:
+def trainer_of(kind: type[Trainer], data: ArrayData, network: nn.Module, config: TrainConfig) -> Trainer:
     return kind(
+        task=Classification(class_names=data.facts["class_names"], label_smoothing=0.0),
         network=network,
-        optimizer=optimizer_of(network, fused=True),
-        training=TensorBatches(data, data.split.train, CPU, 0, 0),
-        validation=TensorBatches(data, data.split.validation, CPU, 0, 0),
+        optimizers=[optimizer_of(network, fused=True)],
+        training=Batches(data.part("train"), seed=0, device=CPU, workers=0),
+        validation=Batches(data.part("validation"), seed=0, device=CPU, workers=0),
         config=config.training,
         seed=0,
         device=CPU,
     )
 
 
-def with_trainer(data: DataSet, network: nn.Module, config: TrainConfig) -> float:
+def with_trainer(data: ArrayData, network: nn.Module, config: TrainConfig) -> float:
     with tempfile.TemporaryDirectory() as folder:
         run = RunFolder(Path(folder))
-        trainer = trainer_of(ClassificationTrainer, data, network, config)
+        trainer = trainer_of(Trainer, data, network, config)
         about = (Interruption(), "benchmark", config.system, trainer.workload)
         with open_log(run.log, quiet=True) as log, Recorder(run, log, *about) as recorder:
             started = time.perf_counter()
@@ -112,10 +106,11 @@ def with_trainer(data: DataSet, network: nn.Module, config: TrainConfig) -> floa
     return seconds / trainer.total_steps
 
 
-def by_hand(data: DataSet, network: nn.Module, config: TrainConfig, *, loader: bool, fused: bool | None) -> float:
+def by_hand(data: ArrayData, network: nn.Module, config: TrainConfig, *, loader: bool, fused: bool | None) -> float:
     """What a student writes, without the parts that make it trustworthy."""
-    x, y = (torch.from_numpy(a[data.split.train]) for a in (data.inputs, data.targets))
-    vx, vy = (torch.from_numpy(a[data.split.validation]) for a in (data.inputs, data.targets))
+    arrays = (data.arrays["input"], data.arrays["target"])
+    x, y = (torch.from_numpy(a[data.split.train]) for a in arrays)
+    vx, vy = (torch.from_numpy(a[data.split.validation]) for a in arrays)
     size, optimizer = config.training.batch_size, optimizer_of(network, fused=fused)
     batches = DataLoader(TensorDataset(x, y), size, shuffle=True, drop_last=True)
     steps = 0

@@ -34,8 +34,9 @@ def test_test_metrics_are_those_of_the_best_weights_on_the_test_split(runs_dir: 
     network = make_trainer(config, data, CPU).bare
     network.load_state_dict(checkpoint(folder, "best")["network"])
     test = np.load(folder / "split.npz")["test"]
-    predicted = network(torch.from_numpy(data.inputs[test])).argmax(1).numpy()
-    assert metrics_of_test(folder)["test/accuracy"] == (predicted == data.targets[test]).mean()
+    batch = data.part("test").fetch(torch.arange(len(test)), None)
+    predicted = network(batch["input"]).argmax(1)
+    assert metrics_of_test(folder)["test/accuracy"] == (predicted == batch["target"]).double().mean()
     confusion = np.array(json.loads((folder / "test.json").read_text())["confusion_matrix"])
     assert confusion.sum() == len(test) == 20
 

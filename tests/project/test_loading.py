@@ -18,7 +18,7 @@ def test_what_cannot_be_loaded_is_one_sentence(runs_dir: Path) -> None:
     record["data"]["fingerprint"] = "0" * 16
     (other / "run.json").write_text(json.dumps(record))
     with pytest.raises(ValueError, match="was trained on other data"):
-        load_run(other)
+        print(load_run(other).data)
     (folder / "config.yaml").unlink()
     with pytest.raises(ValueError, match=r"config\.yaml: is missing or not that of a run"):
         load_run(folder)

@@ -25,6 +25,7 @@ from modules.training.trainer import Trainer
 class LoadedRun:
     """What was trained, as `load_run` found it: `run.predict(x)` needs no data set, `run.data` reads it."""
 
+    folder: Path
     config: TrainConfig
     result: dict[str, Any]  # run.json
     model: nn.Module  # with the weights of the best evaluation
@@ -45,7 +46,7 @@ class LoadedRun:
         data = make_data(self.config)
         about = self.result["data"]
         if (about["fingerprint"], about["split_fingerprint"]) != (data.fingerprint, data.split.fingerprint()):
-            raise ValueError("data: the run was trained on other data or another split; the test set is not the same")
+            raise ValueError(f"{self.folder}: was trained on other data or another split; the test set is not the same")
         return data
 
     @functools.cached_property
@@ -76,4 +77,4 @@ def load_run(folder: str | Path, device: str = "auto", datasets_dir: str | None 
     facts = result["data"].get("facts") or make_data(config).facts  # earlier runs did not record them
     model = make_network(config, facts).to(torch_device)
     model.load_state_dict(best["network"])
-    return LoadedRun(config, result, model.eval(), build("task", config.task, Task, offered=facts), torch_device)
+    return LoadedRun(run.path, config, result, model.eval(), build("task", config.task, Task, offered=facts), torch_device)
