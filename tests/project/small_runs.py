@@ -136,7 +136,9 @@ def parts_of(trainer: Trainer) -> dict[str, Any]:
 
 def with_task(trainer: Trainer, task: Task) -> Trainer:
     """The same network and data with another task."""
-    return Trainer(**parts_of(trainer) | {"task": task})
+    parts = parts_of(trainer)
+    parts["task"] = task
+    return Trainer(**parts)
 
 
 def classification(kind: type[Classification] = Classification) -> Classification:

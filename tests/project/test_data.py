@@ -373,4 +373,5 @@ def test_a_fraction_of_the_training_part_is_nested_and_leaves_the_others_alone()
 )
 def test_a_split_that_overlaps_or_is_empty_is_refused(parts: tuple[list[int], ...], answer: str) -> None:
     with pytest.raises(ValueError, match=answer):
-        Split(*(np.array(part, np.int64) for part in parts))
+        train, validation, test = (np.array(part, np.int64) for part in parts)
+        Split(train, validation, test)

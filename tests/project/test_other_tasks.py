@@ -15,11 +15,13 @@ from modules.tasks.regression import Regression
 from modules.tasks.segmentation import Segmentation
 from modules.training.metrics import Tally
 from modules.training.task import Task
-from sklearn import metrics as reference
+from sklearn import metrics
 from small_runs import CPU, column, compose, forking, result, train_composed, train_small
 from test_distributed import start
 from test_resume import assert_same_run, wait_for_checkpoint
 from torch import Tensor
+
+reference: Any = metrics  # whose annotations do not know average=None
 
 EXACT = 1e-12
 IGNORED = -100

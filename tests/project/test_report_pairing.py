@@ -158,7 +158,7 @@ def test_settings_that_are_not_the_same_never_look_the_same(study: Path) -> None
 )
 def test_settings_of_one_run_id_are_one_group_however_they_are_typed(layers: Any, the_same: Any, study: Path) -> None:
     configs = [config_of(**{"model.layers": value}) for value in (layers, the_same)]
-    assert identity(configs[0]) == identity(configs[1])
+    assert identity(configs[0], {}) == identity(configs[1], {})
     add_run(study, "net2", 0, **{"model.layers": layers})
     add_run(study, "net2", 1, **{"model.layers": the_same})
     assert [len(group.runs) for group in found(study).results.groups] == [2]

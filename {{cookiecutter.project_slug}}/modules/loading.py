@@ -77,4 +77,5 @@ def load_run(folder: str | Path, device: str = "auto", datasets_dir: str | None 
     facts = result["data"].get("facts") or make_data(config).facts  # earlier runs did not record them
     model = make_network(config, facts).to(torch_device)
     model.load_state_dict(best["network"])
-    return LoadedRun(run.path, config, result, model.eval(), build("task", config.task, Task, offered=facts), torch_device)
+    task = build("task", config.task, Task, offered=facts)
+    return LoadedRun(run.path, config, result, model.eval(), task, torch_device)

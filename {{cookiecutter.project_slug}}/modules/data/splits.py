@@ -3,7 +3,6 @@
 import hashlib
 import io
 import zipfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -141,7 +140,7 @@ def block_split(examples: int, seed: int, validation_fraction: float, test_fract
     return _split(parts)
 
 
-def group_split(groups: Sequence[object], seed: int, validation_fraction: float, test_fraction: float) -> Split:
+def group_split(groups: Any, seed: int, validation_fraction: float, test_fraction: float) -> Split:
     """All examples of a group, such as a patient, are in one part; the fractions are of groups."""
     _, number = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
     if number.max() < 2:
@@ -164,7 +163,7 @@ def time_split(times: np.ndarray, validation_fraction: float, test_fraction: flo
     return _split(dict(zip(PARTS, map(np.sort, np.split(order, [train, validation])), strict=True)))
 
 
-def given_split(parts: Sequence[object], targets: np.ndarray, seed: int, validation_fraction: float) -> Split:
+def given_split(parts: Any, targets: np.ndarray, seed: int, validation_fraction: float) -> Split:
     """By a column that holds "train", "validation" or "test" for each example.
 
     Where it holds no "validation", that fraction of the training part is drawn for it: of each class, if there are any.
