@@ -372,6 +372,6 @@ def test_a_fraction_of_the_training_part_is_nested_and_leaves_the_others_alone()
     ],
 )
 def test_a_split_that_overlaps_or_is_empty_is_refused(parts: tuple[list[int], ...], answer: str) -> None:
+    train, validation, test = (np.array(part, np.int64) for part in parts)
     with pytest.raises(ValueError, match=answer):
-        train, validation, test = (np.array(part, np.int64) for part in parts)
         Split(train, validation, test)
