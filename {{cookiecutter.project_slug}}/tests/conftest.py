@@ -5,23 +5,31 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from small_runs import ROOT
+from small_runs import ROOT, DataSets, data_sets_here
 
 torch.set_num_threads(1)  # as config/system/default.yaml says: networks of this size are slower on more
 
 
 @pytest.fixture(scope="session")
 def datasets_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The data sets of config/prepare.yaml: those in data/datasets/ if all of them are there, else new ones."""
-    names = yaml.safe_load((ROOT / "config" / "prepare.yaml").read_text(encoding="utf-8"))["datasets"]
+    """The data sets of config/prepare.yaml that modules/data/prepare.py makes: those in data/datasets/ if all of them
+    are there, else new ones. No test downloads anything."""
+    from modules.data.prepare import DATASETS, PrepareConfig, prepare
+
+    listed = yaml.safe_load((ROOT / "config" / "prepare.yaml").read_text(encoding="utf-8"))["datasets"]
+    names = [name for name in listed if name in DATASETS]
     own = ROOT / "data" / "datasets"
     if all((own / name / "dataset.json").exists() for name in names):
         return own
-    from modules.data.prepare import PrepareConfig, prepare
-
     folder = tmp_path_factory.mktemp("datasets")
     prepare(PrepareConfig(names, str(folder)))
     return folder
+
+
+@pytest.fixture(scope="session")
+def data_sets(datasets_dir: Path) -> DataSets:
+    """Every data set of config/data/ that is on this machine."""
+    return data_sets_here(datasets_dir)
 
 
 @pytest.fixture

@@ -2,33 +2,37 @@
 
 import csv
 import functools
+import re
 from pathlib import Path
 
 import hydra
 import torch
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from labkit.launching.compose import Composer
 from labkit.launching.task import Task
 from labkit.runs.identity import run_path
 from modules.config import TrainConfig
+from modules.data.base import Data
+from modules.parts import make_data
 from modules.train import train
+
+DataSets = dict[str, tuple[TrainConfig, Data]]
 
 ROOT = Path(__file__).resolve().parents[1]
 CPU = torch.device("cpu")
+SHORT = ("training.batch_size=8", "training.epochs=2", "system.device=cpu")
 # 100 images of 4 x 4 pixels in 4 classes. 60 are for training: 7 steps of 8 in an epoch, and 4 that are left out.
-SMALL = (
-    *("data=synthetic", "data.examples=100", "data.classes=4", "data.input_shape=[1,4,4]"),
-    *("training.batch_size=8", "training.epochs=2", "system.device=cpu"),
-)
+SMALL = ("data=synthetic", "data.examples=100", "data.classes=4", "data.input_shape=[1,4,4]", *SHORT)
+MISSING = re.compile("is missing|[Tt]here (is|are) no |No such file")  # what is said where the data is not there
 
 
 def choices(group: str) -> list[str]:
-    """The files of a folder of config/: a new one is tested without a new line here."""
-    return sorted(path.stem for path in (ROOT / "config" / group).glob("*.yaml"))
+    """The files of a folder of config/: a new one is tested without a new line here. `_shared` is no choice."""
+    return sorted(path.stem for path in (ROOT / "config" / group).glob("[!_]*.yaml"))
 
 
 @functools.cache
@@ -43,24 +47,51 @@ def compose(*overrides: str) -> DictConfig:
     return composer().compose(overrides)
 
 
+def left_to_the_user(*overrides: str) -> list[str]:
+    """The keys that a file leaves open with `???`."""
+    return sorted(key for key in OmegaConf.missing_keys(compose(*overrides)) if not key.startswith("hydra."))
+
+
+def words_for(data: str, datasets_dir: Path | str) -> tuple[str, ...]:
+    """A data set in fewer and smaller images, where it is made on the spot: the tests are fast."""
+    smaller = ("data.examples=100", "data.size=16") if data in ("shapes", "shapes_labels") else ()
+    return (f"data={data}", *smaller, f"system.datasets_dir={datasets_dir}", "system.device=cpu")
+
+
+def data_sets_here(datasets_dir: Path) -> DataSets:
+    """Every data set of config/data/ with its configuration, digits first; one whose files are not here is left out."""
+    found = {}
+    for name in sorted(choices("data"), key=lambda name: name not in ("digits", "synthetic")):
+        words = words_for(name, datasets_dir)
+        if left_to_the_user(*words):
+            continue
+        config = config_of(*words)
+        try:
+            found[name] = (config, make_data(config))
+        except (ValueError, FileNotFoundError) as refusal:
+            if not MISSING.search(str(refusal)):
+                raise
+    return found
+
+
 def config_of(*overrides: str) -> TrainConfig:
     """The part of it that is about the run, checked. ValueError in a sentence."""
     composed = compose(*overrides)
     return Task(TrainConfig, train).checked(composed, composed.hydra)
 
 
-def run(runs_dir: Path, *overrides: str) -> Path:
+def run(runs_dir: Path, *overrides: str, base: tuple[str, ...] = SMALL) -> Path:
     """Trains, resumes or leaves alone, as runs/train.py does; returns the run's folder."""
-    composed = compose(*SMALL, f"system.runs_dir={runs_dir}", *overrides)
+    composed = compose(*base, f"system.runs_dir={runs_dir}", *overrides)
     HydraConfig.instance().set_config(composed)
     Task(TrainConfig, train)(composed)
     return run_path(Task(TrainConfig, train).checked(composed, composed.hydra))
 
 
 def rows(folder: Path) -> list[dict[str, float]]:
-    """metrics.csv"""
+    """metrics.csv, an empty field as NaN."""
     with (folder / "metrics.csv").open(encoding="utf-8", newline="") as file:
-        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+        return [{name: float(value or "nan") for name, value in row.items()} for row in csv.DictReader(file)]
 
 
 def weights(folder: Path, name: str = "last") -> dict[str, Tensor]:

@@ -1,5 +1,6 @@
 """Metrics are exact over examples, whatever the size of the batches, and are those of scikit-learn."""
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -7,9 +8,15 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, recall_score
 from small_runs import CPU, SMALL, config_of, rows, run
+from torch import Tensor
 
+from labkit.runs.folder import RunFolder
+from labkit.runs.interruption import Interruption
+from labkit.runs.recorder import Recorder
 from modules.parts import make_data, make_trainer
-from modules.training.metrics import ExampleMeans, classification_metrics
+from modules.tasks.classification import classification_metrics
+from modules.training.metrics import Tally
+from modules.training.task import Batch, Mean, Task, Value
 from modules.training.trainer import Trainer
 
 CASES = {
@@ -52,9 +59,11 @@ def test_an_evaluation_counts_what_the_network_predicts(trainer: Trainer) -> Non
 def test_training_reports_the_accuracy_of_its_own_predictions(trainer: Trainer) -> None:
     batch = next(trainer.data.shuffled(0, 60, 0, 1))
     trainer.bare.eval()  # no dropout, so that both predictions are the same
-    _, means = trainer.step(batch)
+    _, means = trainer.task.step(batch)
+    accuracy = means["accuracy"]
+    assert isinstance(accuracy, Tensor)
     right = trainer.bare(batch["input"]).argmax(1) == batch["target"]
-    assert means["accuracy"].double().mean() == right.double().mean()
+    assert accuracy.double().mean() == right.double().mean()
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 19])
@@ -65,11 +74,52 @@ def test_the_size_of_the_evaluated_batches_changes_no_metric(trainer: Trainer, b
     assert parts.metrics == pytest.approx(whole.metrics, rel=1e-6)
 
 
+class Distance(Task):
+    """A task of one method. `of_the_batch` is one number for the whole batch, `of_each` one for each example."""
+
+    def step(self, batch: Batch) -> tuple[Tensor, dict[str, Value]]:
+        error = self.output(batch).mean(1) - batch["target"]
+        return error.square().mean(), {"of_the_batch": error.abs().mean(), "of_each": error.abs()}
+
+
 def test_means_of_uneven_batches_are_weighted_by_their_examples() -> None:
-    means = ExampleMeans()
-    means.add({"of_the_batch": torch.tensor(1.0), "of_each": torch.tensor([1.0, 2.0, 3.0])}, examples=3)
-    means.add({"of_the_batch": torch.tensor(5.0), "of_each": torch.tensor([6.0])}, examples=1)
-    assert means.evaluation().metrics == {"of_the_batch": 2.0, "of_each": 3.0}
+    tally = Tally()
+    tally.add({"of_the_batch": torch.tensor(1.0), "of_each": torch.tensor([1.0, 2.0, 3.0])}, examples=3)
+    tally.add({"of_the_batch": torch.tensor(5.0), "of_each": torch.tensor([6.0])}, examples=1)
+    assert tally.evaluation(Distance()).metrics == {"of_the_batch": 2.0, "of_each": 3.0}
+
+
+def test_a_count_of_pixels_or_tokens_is_the_weight_of_its_mean() -> None:
+    tally = Tally()
+    for total, count in ((1.0, 1.0), (0.0, 3.0)):
+        tally.add({"right": Mean(torch.tensor(total), torch.tensor(count))}, examples=1)
+    assert tally.evaluation(Distance()).metrics == {"right": 0.25}
+
+
+def test_a_task_of_your_own_needs_one_method(tmp_path: Path) -> None:
+    config = config_of(*SMALL, "training.monitor=validation/loss", "training.epochs=20")
+    made = make_trainer(config, make_data(config), CPU)
+    own = Trainer(
+        task=Distance(),
+        network=made.bare,
+        optimizers=made.optimizers,
+        training=made.data,
+        validation=made.validation,
+        config=config.training,
+        seed=0,
+        device=CPU,
+    )
+    with Recorder(
+        RunFolder(tmp_path), logging.getLogger("test"), Interruption(), "an id", config.system, own.workload
+    ) as recorder:
+        own.train(recorder)
+    first, *_, last = rows(tmp_path)
+    assert last["train/loss"] < 0.5 * first["train/loss"]
+    (batch,) = own.validation.in_order(20)
+    with torch.inference_mode():
+        error = (own.bare.eval()(batch["input"]).mean(1) - batch["target"]).abs().double()
+    for name in ("of_the_batch", "of_each"):
+        assert last[f"validation/{name}"] == pytest.approx(error.mean().item(), rel=1e-6)
 
 
 def test_a_row_holds_the_means_over_all_steps_since_the_last_row(tmp_path: Path) -> None:

@@ -1,27 +1,40 @@
-"""What every network of config/model/ promises, with every data set that it fits."""
+"""What every network of config/model/ promises, with every data set and task that it fits."""
 
 from dataclasses import replace
-from pathlib import Path
+from itertools import product
 
 import pytest
 import torch
-from small_runs import CPU, choices, config_of
+from small_runs import CPU, DataSets, choices, config_of, words_for
+from torch import Tensor
 
-from modules.parts import make_data, make_trainer
+from modules.parts import make_trainer
+from modules.training.task import Batch, Mean
 from modules.training.trainer import Trainer
 
+Pairs = dict[tuple[str, str, str], tuple[Trainer, Trainer]]
 
-@pytest.fixture(scope="module", params=choices("model"))
-def pairs(request: pytest.FixtureRequest, datasets_dir: Path) -> list[tuple[Trainer, Trainer]]:
-    """What would train one model with seeds 0 and 1, for each data set of config/data/ that it fits; at least one."""
-    found = []
-    for name in choices("data"):
+
+@pytest.fixture(scope="module")
+def every_pair(data_sets: DataSets) -> Pairs:
+    """By model, data set and task, where they fit together: what would train them with seeds 0 and 1."""
+    found = {}
+    for model, (name, (config, data)), task in product(choices("model"), data_sets.items(), choices("task")):
+        words = (*words_for(name, config.system.datasets_dir), f"model={model}", f"task={task}")
         try:
-            config = config_of(f"model={request.param}", f"data={name}", f"system.datasets_dir={datasets_dir}")
-            data = make_data(config)
-            found.append((make_trainer(config, data, CPU), make_trainer(replace(config, seed=1), data, CPU)))
+            config = config_of(*words, "training.evaluation_batch_size=16")
+            pair = (make_trainer(config, data, CPU), make_trainer(replace(config, seed=1), data, CPU))
         except ValueError as refusal:  # in a sentence: they do not fit
             print(refusal)
+        else:
+            found[model, name, task] = pair
+    return found
+
+
+@pytest.fixture(params=choices("model"))
+def pairs(request: pytest.FixtureRequest, every_pair: Pairs) -> list[tuple[Trainer, Trainer]]:
+    """Those of one model; at least one. A model for data that is not on this machine needs a small data set as well."""
+    found = [pair for (model, _, _), pair in every_pair.items() if model == request.param]
     assert found
     return found
 
@@ -31,33 +44,50 @@ def fitting(pairs: list[tuple[Trainer, Trainer]]) -> list[Trainer]:
     return [trainer for trainer, _ in pairs]
 
 
-def an_input(trainer: Trainer, examples: int = 8) -> torch.Tensor:
-    return next(trainer.validation.in_order(examples))["input"]
+def loss_of(trainer: Trainer, batch: Batch, turn: str) -> Tensor:
+    trainer.task.turn = turn
+    loss, _ = trainer.task.step(batch)
+    return loss.total / loss.count if isinstance(loss, Mean) else loss
+
+
+def predicted(trainer: Trainer, batch: Batch) -> Tensor:
+    """All numbers that the task predicts, a row for each example."""
+    trainer.bare.eval()
+    with torch.inference_mode():
+        found = trainer.task.predict(batch)
+    return torch.cat([part.reshape(len(part), -1) for part in found.values() if part.is_floating_point()], 1)
+
+
+def test_every_data_set_fits_a_model_and_a_task(every_pair: Pairs, data_sets: DataSets) -> None:
+    assert {name for _, name, _ in every_pair} == set(data_sets)
+    assert {("net2", name, "classification") for name in ("digits", "synthetic")} <= every_pair.keys()
 
 
 def test_the_loss_reaches_every_parameter(fitting: list[Trainer]) -> None:
     for trainer in fitting:
-        loss, _ = trainer.step(next(trainer.data.shuffled(0, 8, 0, 1)))
-        loss.backward()
+        batch = next(trainer.data.shuffled(0, 8, 0, 1))
+        for turn in trainer.task.turns:
+            loss = loss_of(trainer, batch, turn)
+            loss.backward()
+            assert loss.isfinite()
         assert [name for name, p in trainer.bare.named_parameters() if p.requires_grad and p.grad is None] == []
-        assert loss.isfinite()
 
 
-def test_the_optimizer_holds_every_parameter(fitting: list[Trainer]) -> None:
+def test_the_optimizers_hold_every_parameter(fitting: list[Trainer]) -> None:
     for trainer in fitting:
-        held = {id(parameter) for group in trainer.optimizer.param_groups for parameter in group["params"]}
+        groups = [group for optimizer in trainer.optimizers for group in optimizer.param_groups]
+        held = {id(parameter) for group in groups for parameter in group["params"]}
         assert held >= {id(parameter) for parameter in trainer.bare.parameters() if parameter.requires_grad}
 
 
 def test_a_prediction_depends_on_its_own_example_and_on_no_other_of_the_batch(fitting: list[Trainer]) -> None:
     for trainer in fitting:
-        network, inputs = trainer.bare.eval(), an_input(trainer)
-        with torch.inference_mode():
-            together = network(inputs)
-            alone = torch.cat([network(example[None]) for example in inputs])
-        torch.testing.assert_close(alone, together, rtol=1e-4, atol=1e-5)
+        batch = next(trainer.validation.in_order(8))
+        together = predicted(trainer, batch)
+        alone = [predicted(trainer, {name: part[i : i + 1] for name, part in batch.items()}) for i in range(8)]
+        torch.testing.assert_close(torch.cat(alone), together, rtol=1e-4, atol=1e-5)
         assert len(together) == 8
-        assert not torch.allclose(together[0], together[1])
+        assert not torch.allclose(together, together[:1].expand_as(together))
 
 
 def test_its_saved_weights_are_all_that_a_network_needs_to_predict_the_same(
@@ -65,22 +95,23 @@ def test_its_saved_weights_are_all_that_a_network_needs_to_predict_the_same(
 ) -> None:
     """A layer that is kept in a plain list or dictionary is neither trained nor saved."""
     for trainer, other in pairs:
-        inputs = an_input(trainer)
-        with torch.inference_mode():
-            assert not torch.equal(other.bare.eval()(inputs), trainer.bare.eval()(inputs))
-            other.load_weights(trainer.bare.state_dict())
-            assert torch.equal(other.bare(inputs), trainer.bare(inputs))
+        batch = next(trainer.validation.in_order(8))
+        assert not torch.equal(predicted(other, batch), predicted(trainer, batch))
+        other.load_weights(trainer.bare.state_dict())
+        assert torch.equal(predicted(other, batch), predicted(trainer, batch))
 
 
 def test_one_batch_is_learned_by_heart(fitting: list[Trainer]) -> None:
     trainer = fitting[0]
-    batch = next(trainer.data.shuffled(0, 16, 0, 1))
-    first = loss = trainer.step(batch)[0]
+    trainer.bare.train()
+    batch = next(trainer.data.shuffled(0, 8, 0, 1))
+    losses = []
     for _ in range(600):
-        loss, _ = trainer.step(batch)
-        if loss < 0.1 * first:
+        for turn, optimizer in zip(trainer.task.turns, trainer.optimizers, strict=True):
+            optimizer.zero_grad()
+            losses.append(loss_of(trainer, batch, turn))
+            losses[-1].backward()
+            optimizer.step()
+        if losses[-1] < 0.1 * losses[0]:
             break
-        trainer.optimizer.zero_grad()
-        loss.backward()
-        trainer.optimizer.step()
-    assert loss < 0.1 * first
+    assert losses[-1] < 0.1 * losses[0]

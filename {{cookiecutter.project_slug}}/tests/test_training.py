@@ -6,8 +6,10 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import torch
-from small_runs import ROOT, SMALL, rows, run, same_bits, weights
+from small_runs import ROOT, SHORT, SMALL, rows, run, same_bits, weights
 
 from modules.config import EvaluateConfig
 from modules.evaluate import evaluate
@@ -15,8 +17,8 @@ from modules.loading import load_run
 
 # All that must be saved or drawn again: momentum, dropout, shifts, batch statistics, averages, a falling rate.
 EVERYTHING = (
-    *("model=net_bn", "model.dropout=0.3", "data.max_shift=1", "training.ema_decay=0.9", "training.schedule=cosine"),
-    *("training.epochs=null", "training.steps=150"),
+    *("model=net_bn", "model.dropout=0.3", "data.max_shift=1", "data.flip=true", "training.ema_decay=0.9"),
+    *("training.schedule=cosine", "training.epochs=null", "training.steps=150"),
 )
 
 
@@ -70,7 +72,22 @@ def test_a_loaded_run_predicts_what_was_measured_with_its_best_weights(runs_dir:
     assert best["validation/accuracy"] == max(row["validation/accuracy"] for row in rows(folder))
     measured = best | json.loads((folder / "test.json").read_bytes())["metrics"]
     for part in ("validation", "test"):
-        chosen = getattr(loaded.data.split, part)
-        with torch.inference_mode():
-            predicted = loaded.model(torch.from_numpy(loaded.data.inputs[chosen])).argmax(1).numpy()
-        assert (predicted == loaded.data.targets[chosen]).mean() == measured[f"{part}/accuracy"]
+        examples = loaded.data.part(part)
+        batch = examples.fetch(torch.arange(len(examples)), None)
+        predicted = loaded.predict(batch["input"])["class"]
+        assert (predicted == batch["target"].numpy()).mean() == measured[f"{part}/accuracy"]
+
+
+def test_a_regression_on_a_table_of_your_own_learns(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    table = pd.DataFrame({"size": random.normal(50, 10, 200), "kind": random.choice(["old", "new"], 200)})
+    table["price"] = 3 * table["size"] + 40 * (table["kind"] == "new")
+    table.to_csv(tmp_path / "homes.csv", index=False)
+    words = ("data=table_regression", f"data.file={tmp_path / 'homes.csv'}", "data.target=price", "task=regression")
+    folder = run(tmp_path, *words, "model=mlp", "training.epochs=30", "optimizer.lr=0.01", base=SHORT)
+    assert rows(folder)[-1]["validation/r2"] > 0.95
+    loaded = load_run(folder, "cpu")
+    test = loaded.data.part("test")
+    predicted = loaded.predict(test.fetch(torch.arange(len(test)), None)["input"])["value"]
+    price = table["price"].to_numpy()[loaded.data.split.test]  # in its own unit, as the prediction is
+    assert ((predicted - price) ** 2).mean() < 0.05 * price.var()
