@@ -52,6 +52,9 @@ def mine(findings: Findings, width_cm: float) -> list[Drawing] | str:
 '''
 
 
+SET_ASIDE = "modules/my_step.py"
+
+
 def replace(file: Path, old: str, new: str) -> None:
     text = file.read_text(encoding="utf-8")
     assert old in text, f"{file}: {old}"
@@ -103,12 +106,16 @@ def test_the_steps_of_the_changelog_move_a_project(project: Path) -> None:
     mine = (*TRAIN, "model=mine", "+experiment=mine", "data=synthetic", "training.epochs=1")
     succeed(*mine, cwd=project)
     weights = [path.read_bytes() for path in project.rglob("best.pt")]
+    (set_aside,) = re.findall(rf"`(git mv \S+ {SET_ASIDE})`", (TEMPLATE / "CHANGELOG.md").read_text())
+    succeed(*set_aside.split(), cwd=project)
+    commit(project, "set aside")
     succeed(*CRUFT, "update", "--skip-apply-ask", cwd=project)
 
     conflicts = succeed("git", "diff", "--name-only", "--diff-filter=U", cwd=project).split()
     assert set(conflicts) <= {"README.md"}
     assert "My own last line." in (project / "README.md").read_text(encoding="utf-8")
-    assert "logits * 2.0, batch" in (project / "modules/tasks/classification.py").read_text()
+    assert "logits * 2.0, batch" in (project / SET_ASIDE).read_text()
+    assert not (project / "modules/training/classification.py").exists()
     assert "smallest_difference: 0.01" in (project / "studies/sweep_models.yaml").read_text()
     assert "  - mine\n" in (project / "config/report.yaml").read_text()
     assert not [name for name in files(project) if name.endswith((".rej", ".orig"))]
@@ -120,11 +127,14 @@ def test_the_steps_of_the_changelog_move_a_project(project: Path) -> None:
         for file in ("modules/figures/mine.py", "modules/models/mine.py"):
             moved = project / file
             moved.write_text(moved.read_text().replace(old, new))
+    replace(project / "modules/tasks/classification.py", "self.output(batch)  #", "2.0 * self.output(batch)  #")
+    (project / SET_ASIDE).unlink()
     assert not (project / "config/study").exists()
     assert not (project / "modules/reporting").exists()
 
     assert "finished already" in succeed(*mine, cwd=project)
     assert [path.read_bytes() for path in project.rglob("best.pt")] == weights
+    succeed(*mine, "seed=1", cwd=project)
     succeed(sys.executable, "runs/report.py", "study=mine", cwd=project)
     assert (project / "data/reports/mine/figures/mine.pdf").exists()
     succeed(*CRUFT, "check", cwd=project)

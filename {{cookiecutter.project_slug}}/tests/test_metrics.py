@@ -82,18 +82,13 @@ class Distance(Task):
         return error.square().mean(), {"of_the_batch": error.abs().mean(), "of_each": error.abs()}
 
 
-def test_means_of_uneven_batches_are_weighted_by_their_examples() -> None:
+def test_means_of_uneven_batches_are_weighted_by_their_examples_or_by_counts_of_their_own() -> None:
     tally = Tally()
-    tally.add({"of_the_batch": torch.tensor(1.0), "of_each": torch.tensor([1.0, 2.0, 3.0])}, examples=3)
-    tally.add({"of_the_batch": torch.tensor(5.0), "of_each": torch.tensor([6.0])}, examples=1)
-    assert tally.evaluation(Distance()).metrics == {"of_the_batch": 2.0, "of_each": 3.0}
-
-
-def test_a_count_of_pixels_or_tokens_is_the_weight_of_its_mean() -> None:
-    tally = Tally()
-    for total, count in ((1.0, 1.0), (0.0, 3.0)):
-        tally.add({"right": Mean(torch.tensor(total), torch.tensor(count))}, examples=1)
-    assert tally.evaluation(Distance()).metrics == {"right": 0.25}
+    tokens = [Mean(torch.tensor(1.0), torch.tensor(1.0)), Mean(torch.tensor(0.0), torch.tensor(3.0))]
+    means = {"of_the_batch": torch.tensor(1.0), "of_each": torch.tensor([1.0, 2.0, 3.0])}
+    tally.add({**means, "of_tokens": tokens[0]}, examples=3)
+    tally.add({"of_the_batch": torch.tensor(5.0), "of_each": torch.tensor([6.0]), "of_tokens": tokens[1]}, examples=1)
+    assert tally.evaluation(Distance()).metrics == {"of_the_batch": 2.0, "of_each": 3.0, "of_tokens": 0.25}
 
 
 def test_a_task_of_your_own_needs_one_method(tmp_path: Path) -> None:

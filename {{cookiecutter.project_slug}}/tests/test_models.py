@@ -19,7 +19,8 @@ Pairs = dict[tuple[str, str, str], tuple[Trainer, Trainer]]
 def every_pair(data_sets: DataSets) -> Pairs:
     """By model, data set and task, where they fit together: what would train them with seeds 0 and 1."""
     found = {}
-    for model, (name, (config, data)), task in product(choices("model"), data_sets.items(), choices("task")):
+    tasks = sorted(choices("task"), key=lambda task: task != "classification")
+    for model, (name, (config, data)), task in product(choices("model"), data_sets.items(), tasks):
         words = (*words_for(name, config.system.datasets_dir), f"model={model}", f"task={task}")
         try:
             config = config_of(*words, "training.evaluation_batch_size=16")
