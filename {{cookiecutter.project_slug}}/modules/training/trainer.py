@@ -89,7 +89,6 @@ class Trainer:
         self._saved: int | None = None  # the step of this launch's last checkpoint
         self._means = RunningMeans()
         self._checked = 0  # the step up to which the loss is known to be a number
-        self._groups = [group for optimizer in optimizers for group in optimizer.param_groups]
         self._base_rates = [group["lr"] for group in self._groups]
         self._parameters = list({p: None for group in self._groups for p in group["params"]})
         self._average = None
@@ -165,6 +164,11 @@ class Trainer:
         """Those of best.pt, which are the averaged ones where there was an average."""
         self.bare.load_state_dict(weights)
         self._average = None
+
+    @property
+    def _groups(self) -> list[dict[str, Any]]:
+        """Asked anew each time: an optimizer that is loaded from a checkpoint has other dictionaries."""
+        return [group for optimizer in self.optimizers for group in optimizer.param_groups]
 
     @property
     def _done(self) -> bool:
