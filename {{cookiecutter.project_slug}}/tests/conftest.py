@@ -12,8 +12,7 @@ torch.set_num_threads(1)  # as config/system/default.yaml says: networks of this
 
 @pytest.fixture(scope="session")
 def datasets_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The data sets of config/prepare.yaml that modules/data/prepare.py makes: those in data/datasets/ if all of them
-    are there, else new ones. No test downloads anything."""
+    """The data sets of config/prepare.yaml that need no download: those in data/datasets/ if all are there, or new."""
     from modules.data.prepare import DATASETS, PrepareConfig, prepare
 
     listed = yaml.safe_load((ROOT / "config" / "prepare.yaml").read_text(encoding="utf-8"))["datasets"]

@@ -15,6 +15,7 @@ from modules.parts import make_network, make_trainer
 from modules.training.task import Batch, Mean, Task
 from modules.training.trainer import Trainer
 
+Fitting = list[tuple[Trainer, nn.Module]]
 Pairs = dict[tuple[str, str, str], tuple[Trainer, nn.Module]]
 
 
@@ -33,25 +34,19 @@ def every_pair(data_sets: DataSets) -> Pairs:
         for model in choices("model"):
             try:
                 config.model = OmegaConf.to_container(compose(*words, f"model={model}").model, resolve=True)  # pyright: ignore
-                trainer = make_trainer(config, data, CPU)
-            except (ValueError, InterpolationResolutionError) as refusal:  # they do not fit
-                print(refusal)
-            else:
-                found[model, name, task] = (trainer, make_network(replace(config, seed=1), data.facts))
+                pair = (make_trainer(config, data, CPU), make_network(replace(config, seed=1), data.facts))
+            except (ValueError, InterpolationResolutionError):  # they do not fit
+                continue
+            found[model, name, task] = pair
     return found
 
 
 @pytest.fixture(params=choices("model"))
-def pairs(request: pytest.FixtureRequest, every_pair: Pairs) -> list[tuple[Trainer, nn.Module]]:
+def pairs(request: pytest.FixtureRequest, every_pair: Pairs) -> Fitting:
     """Those of one model; at least one. A model for data that is not on this machine needs a small data set as well."""
     found = [pair for (model, _, _), pair in every_pair.items() if model == request.param]
     assert found
     return found
-
-
-@pytest.fixture
-def fitting(pairs: list[tuple[Trainer, nn.Module]]) -> list[Trainer]:
-    return [trainer for trainer, _ in pairs]
 
 
 def loss_of(trainer: Trainer, batch: Batch, turn: str) -> Tensor:
@@ -73,8 +68,8 @@ def test_every_data_set_fits_a_model_and_a_task(every_pair: Pairs, data_sets: Da
     assert {("net2", name, "classification") for name in ("digits", "synthetic")} <= every_pair.keys()
 
 
-def test_the_loss_reaches_every_parameter(fitting: list[Trainer]) -> None:
-    for trainer in fitting:
+def test_the_loss_reaches_every_parameter(pairs: Fitting) -> None:
+    for trainer, _ in pairs:
         batch = next(trainer.data.shuffled(0, 8, 0, 1))
         for turn in trainer.task.turns:
             loss = loss_of(trainer, batch, turn)
@@ -83,15 +78,15 @@ def test_the_loss_reaches_every_parameter(fitting: list[Trainer]) -> None:
         assert [name for name, p in trainer.bare.named_parameters() if p.requires_grad and p.grad is None] == []
 
 
-def test_the_optimizers_hold_every_parameter(fitting: list[Trainer]) -> None:
-    for trainer in fitting:
+def test_the_optimizers_hold_every_parameter(pairs: Fitting) -> None:
+    for trainer, _ in pairs:
         groups = [group for optimizer in trainer.optimizers for group in optimizer.param_groups]
         held = {id(parameter) for group in groups for parameter in group["params"]}
         assert held >= {id(parameter) for parameter in trainer.bare.parameters() if parameter.requires_grad}
 
 
-def test_a_prediction_depends_on_its_own_example_and_on_no_other_of_the_batch(fitting: list[Trainer]) -> None:
-    for trainer in fitting:
+def test_a_prediction_depends_on_its_own_example_and_on_no_other_of_the_batch(pairs: Fitting) -> None:
+    for trainer, _ in pairs:
         batch = next(trainer.validation.in_order(8))
         together = predicted(trainer, batch)
         alone = [predicted(trainer, {name: part[i : i + 1] for name, part in batch.items()}) for i in range(8)]
@@ -100,9 +95,7 @@ def test_a_prediction_depends_on_its_own_example_and_on_no_other_of_the_batch(fi
         assert not torch.allclose(together, together[:1].expand_as(together))
 
 
-def test_its_saved_weights_are_all_that_a_network_needs_to_predict_the_same(
-    pairs: list[tuple[Trainer, nn.Module]],
-) -> None:
+def test_its_saved_weights_are_all_that_a_network_needs_to_predict_the_same(pairs: Fitting) -> None:
     """A layer that is kept in a plain list or dictionary is neither trained nor saved."""
     for trainer, other in pairs:
         batch = next(trainer.validation.in_order(8))
@@ -114,8 +107,8 @@ def test_its_saved_weights_are_all_that_a_network_needs_to_predict_the_same(
         trainer.task.network = trainer.bare
 
 
-def test_one_batch_is_learned_by_heart(fitting: list[Trainer]) -> None:
-    trainer = fitting[0]
+def test_one_batch_is_learned_by_heart(pairs: Fitting) -> None:
+    trainer, _ = pairs[0]
     trainer.bare.train()
     batch = next(trainer.data.shuffled(0, 8, 0, 1))
     losses = []

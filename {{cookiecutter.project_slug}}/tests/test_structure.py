@@ -12,12 +12,11 @@ from small_runs import ROOT
 def imports(path: Path) -> set[str]:
     """The full names of what a file imports anywhere in it."""
     found = set()
-    parts = path.relative_to(ROOT).with_suffix("").parts
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            beginning = parts[: -node.level] if node.level else ()  # of a relative import
+            beginning = path.relative_to(ROOT).parts[: -node.level] if node.level else ()  # of a relative import
             module = ".".join([*beginning, *([node.module] if node.module else [])])
             found |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
     return found
