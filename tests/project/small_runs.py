@@ -22,8 +22,8 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from labkit.config import typed
 from labkit.launching.compose import Composer
+from labkit.launching.entry_point import CheckedTask
 from labkit.launching.main import main
-from labkit.launching.task import Task as EntryPoint
 from labkit.runs.folder import RunFolder
 from labkit.runs.identity import run_name
 from labkit.runs.interruption import Interruption
@@ -85,7 +85,7 @@ def config_of(*overrides: str) -> TrainConfig:
 def train_composed(composed: DictConfig) -> Path:
     """Trains, resumes or leaves alone, as runs/train.py would in this process; returns the run's folder."""
     HydraConfig.instance().set_config(composed)
-    EntryPoint(TrainConfig, train)(without_hydra(composed))
+    CheckedTask(TrainConfig, train)(without_hydra(composed))
     config = checked(composed)
     return Path(config.system.runs_dir) / config.study / run_name(config)
 

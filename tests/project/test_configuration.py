@@ -9,7 +9,7 @@ from pathlib import Path
 import hydra
 import pytest
 from labkit.build import build
-from labkit.launching.task import Task
+from labkit.launching.entry_point import CheckedTask
 from labkit.reporting.report import ReportConfig
 from labkit.runs.identity import run_id
 from labkit.runs.status import StatusConfig
@@ -31,7 +31,7 @@ def test_a_local_file_tells_every_entry_point_where_things_are(name: str, tmp_pa
     (tmp_path / "local" / "default.yaml").write_text(own)
     with hydra.initialize_config_dir(str(CONFIG), version_base="1.3"):
         composed = hydra.compose(name, [f"hydra.searchpath=[{tmp_path.as_uri()}]"], return_hydra_config=True)
-    config = Task(SCHEMAS[name], print).checked(composed, composed.hydra)
+    config = CheckedTask(SCHEMAS[name], print).checked(composed, composed.hydra)
     paths = {key: value for key, value in flatten(asdict(config)).items() if key.endswith(("runs_dir", "datasets_dir"))}
     assert paths
     assert all(value.startswith("/scratch/") for value in paths.values())
@@ -42,7 +42,7 @@ def test_the_configuration_of_every_entry_point_passes_its_schema(name: str) -> 
     assert (ROOT / "runs" / f"{name}.py").exists()
     with hydra.initialize_config_dir(str(CONFIG), version_base="1.3"):
         composed = hydra.compose(name, return_hydra_config=True)
-    assert isinstance(Task(SCHEMAS[name], print).checked(composed, composed.hydra), SCHEMAS[name])
+    assert isinstance(CheckedTask(SCHEMAS[name], print).checked(composed, composed.hydra), SCHEMAS[name])
 
 
 @pytest.mark.parametrize("name", ["sweep_models", "of_no_file"])

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from labkit.launching.compose import Composer
-from labkit.launching.task import Task
+from labkit.launching.entry_point import CheckedTask
 from labkit.runs.identity import run_path
 from modules.config import TrainConfig
 from modules.data.base import Data
@@ -77,15 +77,15 @@ def data_sets_here(datasets_dir: Path) -> DataSets:
 def config_of(*overrides: str) -> TrainConfig:
     """The part of it that is about the run, checked. ValueError in a sentence."""
     composed = compose(*overrides)
-    return Task(TrainConfig, train).checked(composed, composed.hydra)
+    return CheckedTask(TrainConfig, train).checked(composed, composed.hydra)
 
 
 def run(runs_dir: Path, *overrides: str, base: tuple[str, ...] = SMALL) -> Path:
     """Trains, resumes or leaves alone, as runs/train.py does; returns the run's folder."""
     composed = compose(*base, f"system.runs_dir={runs_dir}", *overrides)
     HydraConfig.instance().set_config(composed)
-    Task(TrainConfig, train)(composed)
-    return run_path(Task(TrainConfig, train).checked(composed, composed.hydra))
+    CheckedTask(TrainConfig, train)(composed)
+    return run_path(CheckedTask(TrainConfig, train).checked(composed, composed.hydra))
 
 
 def rows(folder: Path) -> list[dict[str, float]]:

@@ -11,7 +11,7 @@ import hydra
 import pytest
 from small_runs import ROOT, SMALL
 
-from labkit.launching.task import Task
+from labkit.launching.entry_point import CheckedTask
 from labkit.reporting.report import ReportConfig, report
 
 FIGURES = sorted(path.stem for path in (ROOT / "modules" / "figures").glob("*.py") if path.stem != "__init__")
@@ -34,7 +34,7 @@ def reported(runs_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     places = [f"system.runs_dir={runs_dir}", f"reports_dir={tmp_path_factory.mktemp('reports')}"]
     with hydra.initialize_config_dir(str(ROOT / "config"), version_base="1.3"):
         composed = hydra.compose("report", [*places, "study=small"], return_hydra_config=True)
-    config = Task(ReportConfig, report).checked(composed, composed.hydra)
+    config = CheckedTask(ReportConfig, report).checked(composed, composed.hydra)
     report(config)
     return Path(config.reports_dir) / "small"
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from hydra.types import HydraContext
 
+from labkit.launching.entry_point import CheckedTask
 from labkit.launching.member import Member
 from labkit.launching.process import MemberProcess, start_method
-from labkit.launching.task import Task
 from labkit.runs.interruption import Interruption
 from labkit.runs.progress import live_bar
 from labkit.text import duration
@@ -39,7 +39,7 @@ class LocalLauncher:
         """Each member checks for itself what it needs here."""
 
     def launch(
-        self, members: Sequence[Member], task: Task[Any], context: HydraContext, interruption: Interruption
+        self, members: Sequence[Member], task: CheckedTask[Any], context: HydraContext, interruption: Interruption
     ) -> None:
         """Notes in each member how it ended. After a signal none is started, and those that run are asked to save and
         end. What another process is running is left to the last, and run here only if that one does not finish it."""
@@ -61,7 +61,7 @@ class LocalLauncher:
 class _Sweep:
     """The members that wait and those that run, each of these in its process."""
 
-    def __init__(self, n_jobs: int, members: Sequence[Member], task: Task[Any], context: HydraContext) -> None:
+    def __init__(self, n_jobs: int, members: Sequence[Member], task: CheckedTask[Any], context: HydraContext) -> None:
         self.waiting = list(members)
         self.running: dict[MemberProcess, Member] = {}
         self._gpus = _gpus()

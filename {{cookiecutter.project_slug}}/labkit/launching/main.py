@@ -43,7 +43,7 @@ def _main(config_name: str, load: Callable[[], tuple[type[Any], Callable[[Any], 
             sys.argv[1:] = [*shown, "--cfg", "job"]
         import hydra
 
-        from labkit.launching.task import VERSION_BASE, EntryPoint
+        from labkit.launching.entry_point import VERSION_BASE, EntryPoint
 
         os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then leaves every error to us
         run = hydra.main(version_base=VERSION_BASE, config_path=str(ROOT / "config"), config_name=config_name)

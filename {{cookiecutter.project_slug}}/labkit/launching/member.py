@@ -7,7 +7,7 @@ from omegaconf import DictConfig
 
 from labkit.config import RunConfig
 from labkit.launching.command import task_overrides
-from labkit.launching.task import Task
+from labkit.launching.entry_point import CheckedTask
 from labkit.runs.folder import RunFolder
 from labkit.runs.identity import run_path
 
@@ -39,7 +39,7 @@ class Refused:
     status = "refused"
 
 
-def checked_member(name: str, config: DictConfig, task: Task[Any]) -> Member:
+def checked_member(name: str, config: DictConfig, task: CheckedTask[Any]) -> Member:
     """ValueError in a sentence: see labkit/config.py."""
     settings = task.checked(config, config.hydra)
     return Member(name, task_overrides(config.hydra), config, settings, RunFolder(run_path(settings)))

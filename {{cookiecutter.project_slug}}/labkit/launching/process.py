@@ -124,7 +124,7 @@ def run_member(config: DictConfig, task: Any, context: Any) -> BaseException | N
     from hydra import version
     from hydra.core.utils import JobStatus, run_job, setup_globals
 
-    from labkit.launching.task import VERSION_BASE
+    from labkit.launching.entry_point import VERSION_BASE
 
     version.setbase(VERSION_BASE)  # as hydra.main did in the process of the launcher
     setup_globals()

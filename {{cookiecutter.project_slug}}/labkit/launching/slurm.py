@@ -16,12 +16,12 @@ from typing import Any
 
 from hydra.types import HydraContext, RunMode
 
+from labkit.launching.entry_point import CheckedTask
 from labkit.launching.local import Progress
 from labkit.launching.member import Member
 from labkit.launching.sbatch import OURS, Sbatch, SlurmSettings, checked
 from labkit.launching.slurm_job import MemberJob, ReportJob
 from labkit.launching.snapshot import freeze
-from labkit.launching.task import Task
 from labkit.runs.files import RESULT, read_json
 from labkit.runs.identity import data_version
 from labkit.runs.interruption import Interruption
@@ -63,7 +63,7 @@ class SlurmLauncher:
             self._say_what_it_takes(groups)
 
     def launch(
-        self, members: Sequence[Member], task: Task[Any], context: HydraContext, interruption: Interruption
+        self, members: Sequence[Member], task: CheckedTask[Any], context: HydraContext, interruption: Interruption
     ) -> None:
         """Submits those that are not in the queue; with `wait`, notes in each how it ended."""
         if groups := self._groups(members):
@@ -82,7 +82,7 @@ class SlurmLauncher:
         waiting = [member for member in members if member.status == "waiting"]
         return [waiting[n : n + self.settings.runs_per_job] for n in range(0, len(waiting), self.settings.runs_per_job)]
 
-    def _submit(self, groups: list[list[Member]], task: Task[Any], context: HydraContext) -> None:
+    def _submit(self, groups: list[list[Member]], task: CheckedTask[Any], context: HydraContext) -> None:
         sbatch = self._sbatch(groups[0])
         bare = [[(member.name, member.config) for member in group] for group in groups]
         jobs = [MemberJob(members, task, context, self.settings) for members in bare]

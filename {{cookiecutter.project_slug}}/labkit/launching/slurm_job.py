@@ -14,12 +14,12 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig
 
 from labkit.config import RunConfig, typed
+from labkit.launching.entry_point import CheckedTask
 from labkit.launching.errors import sentence
 from labkit.launching.local import THREADS, LocalLauncher
 from labkit.launching.member import Member, checked_member
 from labkit.launching.process import outcome_of, run_member
 from labkit.launching.sbatch import SlurmSettings
-from labkit.launching.task import Task
 from labkit.runs.files import write_json
 from labkit.runs.identity import data_version
 from labkit.runs.interruption import Interruption
@@ -31,7 +31,7 @@ class MemberJob:
     """Called in each task of the job. Ends with status 1 unless every member has finished."""
 
     members: list[tuple[str, DictConfig]]  # the name and the configuration of each
-    task: Task[Any]
+    task: CheckedTask[Any]
     context: HydraContext
     settings: SlurmSettings
 

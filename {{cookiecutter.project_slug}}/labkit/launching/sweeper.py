@@ -16,10 +16,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from labkit.launching.combinations import overrides_of_members
 from labkit.launching.compose import Composer
+from labkit.launching.entry_point import CheckedTask, EntryPoint
 from labkit.launching.errors import sentence
 from labkit.launching.member import Member, Refused, checked_member
 from labkit.launching.plans import write_plans
-from labkit.launching.task import EntryPoint, Task
 from labkit.runs.files import LOG
 from labkit.runs.interruption import Interruption
 from labkit.runs.liveness import sign_of_death
@@ -96,7 +96,7 @@ def make_launcher(node: DictConfig) -> Any:
     return get_class(target)(**values)
 
 
-def _made(name: str, overrides: list[str], composer: Composer, task: Task[Any]) -> Member | Refused:
+def _made(name: str, overrides: list[str], composer: Composer, task: CheckedTask[Any]) -> Member | Refused:
     """Refused for a mistake in the input; one in the code ends the sweep."""
     try:
         config = composer.compose(overrides)

@@ -33,11 +33,11 @@ class EntryPoint:
             exit_with(error)  # out of Hydra's sight, which would print a line of its own
         task(composed)
 
-    def task(self) -> "Task[Any]":
-        return Task(*self._load())
+    def task(self) -> "CheckedTask[Any]":
+        return CheckedTask(*self._load())
 
 
-class Task(Generic[T]):
+class CheckedTask(Generic[T]):
     """Checks what Hydra composed and calls the task with it. Picklable: a sweep sends it to its workers."""
 
     def __init__(self, schema: type[T], task: Callable[[T], None]) -> None:
