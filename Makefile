@@ -35,7 +35,8 @@ clean:
 
 install: .venv/installed
 
-.venv/installed: requirements-dev.txt $(P)/env_setup/requirements.txt
+.venv/installed: requirements-dev.txt $(P)/env_setup/requirements.txt $(P)/env_setup/requirements-data.txt
 	$(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install --quiet -r requirements-dev.txt -r "$(P)/env_setup/requirements.txt"
+	.venv/bin/python -m pip install --quiet -r requirements-dev.txt -r "$(P)/env_setup/requirements.txt" \
+		-r "$(P)/env_setup/requirements-data.txt"
 	touch $@

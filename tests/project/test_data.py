@@ -236,7 +236,7 @@ def test_what_a_reader_should_know_is_warned_of() -> None:
     (bright,) = warnings(input=IMAGES * 255)
     assert re.fullmatch(r"data: pixels run from 0\.\d+ to 25\d\.?\d*; networks learn better from 0 to 1: .*", bright)
     rare = np.where(np.isin(np.arange(100), SPLIT.test) & (TARGETS == 3), 2, TARGETS)
-    assert warnings(target=rare) == ["data: the test part has no example of d; macro F1 leaves them out there"]
+    assert warnings(target=rare) == ["data: the test part has no example of d; macro F1 leaves these classes out there"]
     doubled = IMAGES.copy()
     doubled[SPLIT.test[:2]] = doubled[SPLIT.train[0]]
     assert warnings(input=doubled) == ["data: 2 of 20 test examples are in the training part as well"]

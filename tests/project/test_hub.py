@@ -6,13 +6,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import datasets
 import numpy as np
+import pyarrow as pa
 import pytest
 from modules.data import prepare as preparing
 from modules.data.base import ArrayData
 from modules.data.prepare import PrepareConfig, prepare
 from modules.parts import make_data
 from PIL import Image
+from pyarrow import parquet
 from small_runs import config_of, result, train_small
 
 
@@ -32,15 +35,12 @@ def encoded(pixels: np.ndarray) -> dict[str, Any]:
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the files of a data set as the hub has them: Parquet with encoded images, and their features."""
-    datasets = pytest.importorskip("datasets", reason="an optional requirement: env_setup/requirements-hub.txt")
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
     return tmp_path / "repository"
 
 
 def publish(folder: Path, columns: dict[str, str], colour: bool, names: list[str] | None) -> None:
     """Parquet files with encoded images, the label of a class or a number, and what the columns are."""
-    pa = pytest.importorskip("pyarrow")
-    parquet = pytest.importorskip("pyarrow.parquet")
     image, label = columns.values()
     kind = {"names": names, "_type": "ClassLabel"} if names else {"dtype": "int64", "_type": "Value"}
     about = {"info": {"features": {image: {"_type": "Image"}, label: kind}}}
@@ -115,7 +115,7 @@ def test_a_wrong_column_or_data_set_is_refused_in_a_sentence(
 
 def test_without_the_package_the_error_names_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(ValueError, match=r"needs the package datasets; run: pip install -r env_setup/requirements-hub"):
+    with pytest.raises(ValueError, match=r"needs the package datasets; run: pip install -r env_setup/requirements-data"):
         prepare(PrepareConfig(["mnist"], str(tmp_path)))
     with pytest.raises(ValueError, match=r"the data set is missing; run: python runs/prepare.py datasets=\[mnist\]"):
         make_data(config_of("data=mnist", f"system.datasets_dir={tmp_path}"))

@@ -116,7 +116,7 @@ class Unsaid(Brightness):
 @pytest.mark.parametrize(
     ("direction", "task", "answer"),
     [
-        ("max", Brightness, "training.direction: validation/mae is better when it is lower; leave this null"),
+        ("max", Brightness, "training.direction: validation/mae is better when it is lower: leave direction null"),
         ("null", Unsaid, "training.direction: is validation/mae better when it is higher or lower?"),
     ],
 )

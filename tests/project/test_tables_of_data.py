@@ -137,7 +137,6 @@ def test_a_patient_and_the_future_stay_in_one_part(tmp_path: Path) -> None:
 
 
 def test_parquet_is_read_as_csv_is(tmp_path: Path) -> None:
-    pytest.importorskip("pyarrow")
     houses().to_parquet(tmp_path / "houses.parquet")
     one = data_of(*regression_on(str(tmp_path / "houses.parquet")))
     other = data_of(*regression_on(file_of(tmp_path, houses())))

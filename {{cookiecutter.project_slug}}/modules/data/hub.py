@@ -27,7 +27,7 @@ class Hub(PreparedArrays):
         try:
             from datasets import load_dataset  # pyright: ignore[reportMissingImports]
         except ImportError as error:
-            remedy = "pip install -r env_setup/requirements-hub.txt"
+            remedy = "pip install -r env_setup/requirements-data.txt"
             raise ValueError(f"datasets: {settings['name']} needs the package datasets; run: {remedy}") from error
         name = settings["dataset"]
         try:

@@ -20,7 +20,10 @@ def read_frame(path: Path, separator: str) -> pd.DataFrame:
         raise ValueError(f'data.file: there is no file "{path}" in {Path.cwd()}; correct the path')
     try:
         frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, sep=separator)
-    except (ImportError, ValueError, OSError) as error:  # without pyarrow; what pandas raises itself are ValueErrors
+    except ImportError as error:
+        remedy = "pip install -r env_setup/requirements-data.txt"
+        raise ValueError(f"data.file: a Parquet file needs the package pyarrow; run: {remedy}") from error
+    except (ValueError, OSError) as error:  # what pandas raises itself are ValueErrors
         reason = str(error).splitlines()[0]
         raise ValueError(f"data.file: {path} cannot be read as a table ({reason}); correct it") from error
     if frame.empty:

@@ -83,7 +83,6 @@ class Trainer:
         self.steps_per_epoch = steps_per_epoch(len(training), config)
         self.total_steps = config.steps or (config.epochs or 0) * self.steps_per_epoch
         self.steps = 0  # done so far
-        self.monitor = Monitor(config, task.metrics)
         self._best_to_save: dict[str, Any] | None = None
         self._fetch_s = 0.0
         self._saved: int | None = None  # the step of this launch's last checkpoint
@@ -97,6 +96,10 @@ class Trainer:
         precision = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(config.precision)
         self._autocast = torch.autocast(device.type, precision) if precision else contextlib.nullcontext()
         self._scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
+        if config.batch_size == 1 and any(isinstance(m, BATCH_NORMS) for m in network.modules()):
+            raise ValueError("training.batch_size: batch normalisation needs batches of at least 2")
+        self._try_out()
+        self.monitor = Monitor(config, task.metrics)
         # All that a checkpoint holds, by name. What a task registers here is saved and resumed with it.
         self.stateful: dict[str, Stateful] = {
             "network": network,
@@ -107,9 +110,6 @@ class Trainer:
             self.stateful[f"optimizer {turn}".strip()] = optimizer
         if self._average is not None:
             self.stateful["average"] = self._average
-        if config.batch_size == 1 and any(isinstance(m, BATCH_NORMS) for m in network.modules()):
-            raise ValueError("training.batch_size: batch normalisation needs batches of at least 2")
-        self._try_out()
 
     @property
     def workload(self) -> Workload:
