@@ -10,18 +10,26 @@ from modules.config import EvaluateConfig
 from modules.evaluate import evaluate
 from modules.models.networks import Linear
 from modules.parts import make_data, make_trainer
+from sklearn.datasets import load_diabetes
 from small_runs import CPU, SMALL_LINEAR, checkpoint, config_of, train_small
 
 # A learning rate at which the best evaluation is not the last one.
 RESTLESS = ("training.epochs=6", "optimizer.lr=0.5")
 
 
-def evaluate_all(runs_dir: Path, study: str | None = None) -> None:
-    evaluate(EvaluateConfig(study=study, device="cpu", runs_dir=str(runs_dir), datasets_dir=""))
+def evaluate_all(runs_dir: Path, study: str | None = None, predictions: bool = False) -> None:
+    evaluate(
+        EvaluateConfig(study=study, predictions=predictions, device="cpu", runs_dir=str(runs_dir), datasets_dir="")
+    )
 
 
 def metrics_of_test(folder: Path) -> dict[str, float]:
     return json.loads((folder / "test.json").read_text())["metrics"]
+
+
+def predictions_of(folder: Path) -> dict[str, np.ndarray]:
+    with np.load(folder / "predictions.npz") as kept:
+        return dict(kept)
 
 
 def test_test_metrics_are_those_of_the_best_weights_on_the_test_split(runs_dir: Path) -> None:
@@ -96,3 +104,23 @@ def test_a_study_without_finished_runs_is_a_mistake(runs_dir: Path) -> None:
     train_small(runs_dir)
     with pytest.raises(ValueError, match=r'no finished run in .*defautl; .* did you mean "default"'):
         evaluate_all(runs_dir, "defautl")
+
+
+def test_the_prediction_for_each_test_example_is_kept_on_request(runs_dir: Path) -> None:
+    folder = train_small(runs_dir, base=SMALL_LINEAR)
+    evaluate_all(runs_dir)
+    assert not (folder / "predictions.npz").exists()
+    evaluate_all(runs_dir, predictions=True)  # also of a run that is evaluated already
+    kept = predictions_of(folder)
+    assert (kept["example"] == np.load(folder / "split.npz")["test"]).all()
+    assert (kept["probability"].argmax(1) == kept["class"]).all()
+    assert metrics_of_test(folder)["test/accuracy"] == (kept["class"] == kept["target"]).mean()
+
+
+def test_a_kept_number_and_its_target_are_in_the_unit_of_the_target(runs_dir: Path) -> None:
+    folder = train_small(runs_dir, base=("data=table_regression", "task=regression", "model=mlp", "training.epochs=3"))
+    evaluate_all(runs_dir, predictions=True)
+    kept = predictions_of(folder)
+    assert kept["target"].tolist() == pytest.approx(load_diabetes().target[kept["example"]], rel=1e-6)
+    measured = np.sqrt(np.mean((kept["value"] - kept["target"]) ** 2.0))
+    assert metrics_of_test(folder)["test/rmse"] == pytest.approx(measured, rel=1e-5)

@@ -115,7 +115,9 @@ def test_a_wrong_column_or_data_set_is_refused_in_a_sentence(
 
 def test_without_the_package_the_error_names_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(ValueError, match=r"needs the package datasets; run: pip install -r env_setup/requirements-data"):
+    with pytest.raises(
+        ValueError, match=r"needs the package datasets; run: pip install -r env_setup/requirements-data"
+    ):
         prepare(PrepareConfig(["mnist"], str(tmp_path)))
     with pytest.raises(ValueError, match=r"the data set is missing; run: python runs/prepare.py datasets=\[mnist\]"):
         make_data(config_of("data=mnist", f"system.datasets_dir={tmp_path}"))

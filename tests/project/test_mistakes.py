@@ -85,7 +85,10 @@ MISTAKES: list[tuple[str, str]] = [
     ("data.examples=0", "data: needs examples >= 1"),
     ("data.examples=10", "data: class 2 has 2 examples, too few for every part of the split"),
     ("data.max_shift=-1", "data.max_shift: must be at least 0 pixels, not -1"),
-    ("data.test_fraction=0.9", "data: validation_fraction must be above 0, test_fraction at least 0, and their sum below 1"),
+    (
+        "data.test_fraction=0.9",
+        "data: validation_fraction must be above 0, test_fraction at least 0, and",
+    ),
     ("system.loader_workers=-1", "system.loader_workers: must be at least 0, not -1"),
     ("system.log_every_steps=0", "system.log_every_steps: must be at least 1, not 0"),
     ("system.checkpoint_minutes=-1", "system.checkpoint_minutes: must be at least 0, not -1"),

@@ -70,8 +70,6 @@ class TrainingConfig:
         for one, other in (("epochs", "steps"), ("evaluate_every_epochs", "evaluate_every_steps")):
             if (getattr(self, one) is None) == (getattr(self, other) is None):
                 raise ValueError(f"training.{one}: set either this or training.{other}, and the other one to null")
-        if self.monitor.endswith("/loss") and self.direction == "max":
-            raise ValueError(f"training.direction: must be min or null for training.monitor={self.monitor}")
 
 
 # Keys that came later than the first runs, and the value that means what was before them: see labkit/runs/identity.py.
@@ -123,6 +121,7 @@ class EvaluateConfig:
     """config/evaluate.yaml, explained there."""
 
     study: str | None
+    predictions: bool
     device: str
     runs_dir: str
     datasets_dir: str

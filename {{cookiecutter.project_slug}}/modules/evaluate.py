@@ -1,10 +1,16 @@
-"""The held-out test set, once for each finished run: best weights, the run's own saved configuration -> test.json."""
+"""The held-out test set, once for each finished run: best weights, the run's own saved configuration -> test.json.
+
+With `predictions`, what is predicted for each test example stays in predictions.npz: "example", its row in the data
+set; "target"; and what the task's `predict` names.
+"""
 
 import glob
 import math
 from pathlib import Path
 
-from labkit.runs.files import RESULT, read_json, write_json
+import numpy as np
+
+from labkit.runs.files import RESULT, atomic_file, read_json, write_json
 from labkit.runs.folder import RunFolder
 from labkit.runs.provenance import code_id
 from labkit.text import nearest
@@ -38,7 +44,8 @@ def _evaluate_once(folder: RunFolder, wanted: EvaluateConfig) -> None:
     if result is None:
         raise ValueError(f"{folder.result}: is damaged; the run's command writes it again")
     best_of = {"run_id": result["run_id"], "step": result["best"]["step"]}
-    if isinstance(tested, dict) and tested | best_of == tested:
+    asked = wanted.predictions and not folder.predictions.exists()
+    if isinstance(tested, dict) and tested | best_of == tested and not asked:
         print(f"{folder.path}: evaluated already")
         return
     from modules.loading import load_run
@@ -53,7 +60,11 @@ def _evaluate_once(folder: RunFolder, wanted: EvaluateConfig) -> None:
     again = trainer.evaluate(make_batches(config, data, "validation", trainer.device).in_order(size)).metrics["loss"]
     if not math.isclose(then, again, rel_tol=0.02):  # more than another device or precision explains
         raise ValueError(f"{folder.path}: validation/loss was {then:.4g} and is {again:.4g} now: the code has changed")
-    evaluation = trainer.evaluate(make_batches(config, data, "test", trainer.device).in_order(size))
+    test = make_batches(config, data, "test", trainer.device)
+    evaluation = trainer.evaluate(test.in_order(size))
+    if wanted.predictions:
+        with atomic_file(folder.predictions) as file:
+            np.savez(file, example=data.split.test, **trainer.predict(test.in_order(size)))
     metrics = {f"test/{name}": value for name, value in evaluation.metrics.items()}
     about = {"format": 1, **best_of, "split": "test", "metrics": metrics}
     about |= {"confusion_matrix": evaluation.confusion_matrix, "code_id": code_id()}

@@ -15,6 +15,7 @@ RESULT = "run.json"  # written last: without it the run is not finished
 STATE = "state.json"  # what the run is doing now, or how it ended
 METRICS = "metrics.csv"  # one row per evaluation
 TEST = "test.json"  # the metrics of the test set
+PREDICTIONS = "predictions.npz"  # of each test example, where they were asked for
 PROVENANCE = "provenance.json"  # one entry per launch
 LOG = "train.log"
 LOCK = ".lock"

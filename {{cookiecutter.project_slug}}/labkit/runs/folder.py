@@ -13,7 +13,19 @@ from typing import Any
 import yaml
 from filelock import SoftFileLease, Timeout
 
-from labkit.runs.files import CONFIG, LOCK, LOG, METRICS, PROVENANCE, RESULT, STATE, TEST, read_json, write_json
+from labkit.runs.files import (
+    CONFIG,
+    LOCK,
+    LOG,
+    METRICS,
+    PREDICTIONS,
+    PROVENANCE,
+    RESULT,
+    STATE,
+    TEST,
+    read_json,
+    write_json,
+)
 
 LEASE_S = 30.0  # a holder on another machine that is silent for this long is dead
 SURE_S = 1.0  # nobody can have taken the lock so soon after we saw that it is ours
@@ -34,6 +46,7 @@ class RunFolder:
         self.state = path / STATE
         self.metrics = path / METRICS
         self.test = path / TEST
+        self.predictions = path / PREDICTIONS
         self.provenance = path / PROVENANCE
         self.log = path / LOG
         self.checkpoints = path / "checkpoints"

@@ -54,4 +54,6 @@ class Regression(Task):
         }
 
     def predict(self, batch: Batch) -> dict[str, Tensor]:
-        return {"value": self.output(batch).squeeze(1) * self.scale + self.mean}
+        """In the target's own unit, and so is the target where it is known."""
+        known = {"target": batch["target"] * self.scale + self.mean} if "target" in batch else {}
+        return {"value": self.output(batch).squeeze(1) * self.scale + self.mean, **known}

@@ -14,6 +14,7 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
@@ -140,25 +141,41 @@ class Trainer:
     def evaluate(self, batches: Iterable[Batch], folder: Path | None = None) -> Evaluation:
         """Metrics over all examples of `batches`, of all processes, by the averaged weights where there are any."""
         tally = Tally()
-        task = self.task
-        trained = task.network
+        with self._evaluating() as task:
+            for number, batch in enumerate(batches):
+                loss, more = task.step(batch)
+                tally.add({"loss": loss, **more}, examples=len(next(iter(batch.values()))))
+                if folder and number == 0:
+                    task.visualise(batch, folder)
+        return tally.evaluation(self.task)
+
+    def predict(self, batches: Iterable[Batch]) -> dict[str, np.ndarray]:
+        """By name, a row for each example of `batches`: its target, and what the task predicts with these weights."""
+        found: dict[str, list[Tensor]] = {}
+        with self._evaluating() as task:
+            for batch in batches:
+                known = {"target": batch["target"]} if "target" in batch else {}
+                for name, values in {**known, **task.predict(batch)}.items():
+                    found.setdefault(name, []).append(values.cpu())
+        rows = {name: torch.cat(values) for name, values in found.items()}
+        return {name: (row.float() if row.dtype == torch.bfloat16 else row).numpy() for name, row in rows.items()}
+
+    @contextlib.contextmanager
+    def _evaluating(self) -> Iterator[Task]:
+        """The task with the network as it is evaluated: averaged where there is an average, without gradients."""
+        trained = self.task.network
         # Not the compiled network: its last batch has another size, which would compile it again.
-        network = task.network = self._average.module if self._average else self.bare
+        network = self.task.network = self._average.module if self._average else self.bare
         share_buffers(network)
-        task.training = False
+        self.task.training = False
         network.eval()
         try:
             with torch.inference_mode(), self._autocast:
-                for number, batch in enumerate(batches):
-                    loss, more = task.step(batch)
-                    tally.add({"loss": loss, **more}, examples=len(next(iter(batch.values()))))
-                    if folder and number == 0:
-                        task.visualise(batch, folder)
+                yield self.task
         finally:
-            task.network = trained
-            task.training = True
+            self.task.network = trained
+            self.task.training = True
             self.bare.train()
-        return tally.evaluation(task)
 
     def load_weights(self, weights: dict[str, Tensor]) -> None:
         """Those of best.pt, which are the averaged ones where there was an average."""
