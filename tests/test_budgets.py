@@ -7,11 +7,12 @@ from baking import PROJECT, TEMPLATE
 # tasks: it is read by who uses it.
 READ = (
     *("__init__.py", "train.py", "parts.py", "config.py", "loading.py", "evaluate.py", "randomness.py"),
-    *("training/*.py", "tasks/classification.py", "models/networks.py"),
-    *(f"data/{name}.py" for name in ("base", "batches", "splits", "checks", "augmentation", "sources", "prepare")),
+    *(f"training/{name}.py" for name in ("task", "trainer", "metrics", "monitor", "schedules")),
+    *("tasks/classification.py", "models/networks.py"),
+    *(f"data/{name}.py" for name in ("base", "batches", "split_settings", "splits", "checks", "sources", "prepare")),
 )
 READ_LINES = 2_100
-SHELF = ("data", "models", "tasks")
+SHELF = ("data", "models", "tasks", "training")
 SHELF_FILE_LINES = 120
 BUDGETS = {
     "modules/figures": 200,

@@ -11,9 +11,11 @@ from modules.data.augmentation import augment
 from modules.data.base import Batch, Data, MappedExamples, TensorExamples
 from modules.data.batches import Batches
 from modules.data.checks import check
-from modules.data.prepare import PrepareConfig, converted, prepare
+from modules.data.conversion import converted
+from modules.data.other_splits import given_split, group_split, time_split
+from modules.data.prepare import PrepareConfig, prepare
 from modules.data.sources import Synthetic
-from modules.data.splits import PARTS, Split, given_split, group_split, stratified_split, time_split
+from modules.data.splits import PARTS, Split, stratified_split
 from modules.parts import make_data
 from modules.randomness import epoch_order, generator, key
 from small_runs import CPU, config_of, same_bits, train_small, weights

@@ -12,18 +12,10 @@ from modules.training.schedules import SCHEDULES
 
 __all__ = ["SystemConfig", "TrainConfig", "TrainingConfig"]
 
-AT_LEAST = {
-    "epochs": 1,
-    "steps": 1,
-    "batch_size": 1,
-    "evaluation_batch_size": 1,
-    "accumulation": 1,
-    "warmup_steps": 0,
-    "plateau_patience": 1,
-    "evaluate_every_epochs": 1,
-    "evaluate_every_steps": 1,
-    "early_stopping": 1,
-}
+AT_LEAST_1 = (
+    *("epochs", "steps", "batch_size", "evaluation_batch_size", "accumulation", "plateau_patience"),
+    *("evaluate_every_epochs", "evaluate_every_steps", "early_stopping"),
+)
 CHOICES = {
     "precision": ("fp32", "bf16", "fp16"),
     "schedule": tuple(SCHEDULES),
@@ -61,8 +53,9 @@ class TrainingConfig:
         for key, choices in CHOICES.items():
             if getattr(self, key) is not None:
                 check_choice(f"training.{key}", getattr(self, key), choices)
-        for key, least in AT_LEAST.items():
-            check_least(f"training.{key}", getattr(self, key), least)
+        for key in AT_LEAST_1:
+            check_least(f"training.{key}", getattr(self, key), 1)
+        check_least("training.warmup_steps", self.warmup_steps, 0)
         for key in ("plateau_factor", "ema_decay"):
             check_fraction(f"training.{key}", getattr(self, key))
         if self.clip_norm is not None and self.clip_norm <= 0:
@@ -70,6 +63,22 @@ class TrainingConfig:
         for one, other in (("epochs", "steps"), ("evaluate_every_epochs", "evaluate_every_steps")):
             if (getattr(self, one) is None) == (getattr(self, other) is None):
                 raise ValueError(f"training.{one}: set either this or training.{other}, and the other one to null")
+
+    def steps_per_epoch(self, examples: int, processes: int) -> int:
+        """What does not fill a whole step is left out of the epoch. ValueError where that is everything, or where the
+        warm-up takes the whole budget."""
+        steps = examples // (self.batch_size * self.accumulation * processes)
+        if steps == 0:
+            raise ValueError(
+                f"training.batch_size: {examples} training examples do not fill one step of {self.batch_size} x "
+                f"{self.accumulation} x {processes} (batch_size x accumulation x processes); lower one of them"
+            )
+        total = self.steps or (self.epochs or 0) * steps
+        if self.warmup_steps >= total:
+            raise ValueError(
+                f"training.warmup_steps: must be below the {total} steps of the run, not {self.warmup_steps}"
+            )
+        return steps
 
 
 # Keys that came later than the first runs, and the value that means what was before them: see labkit/runs/identity.py.

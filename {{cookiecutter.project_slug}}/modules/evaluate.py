@@ -7,6 +7,7 @@ set; "target"; and what the task's `predict` names.
 import glob
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -64,7 +65,8 @@ def _evaluate_once(folder: RunFolder, wanted: EvaluateConfig) -> None:
     evaluation = trainer.evaluate(test.in_order(size))
     if wanted.predictions:
         with atomic_file(folder.predictions) as file:
-            np.savez(file, example=data.split.test, **trainer.predict(test.in_order(size)))
+            predicted: dict[str, Any] = trainer.predict(test.in_order(size))
+            np.savez(file, example=data.split.test, **predicted)
     metrics = {f"test/{name}": value for name, value in evaluation.metrics.items()}
     about = {"format": 1, **best_of, "split": "test", "metrics": metrics}
     about |= {"confusion_matrix": evaluation.confusion_matrix, "code_id": code_id()}

@@ -8,11 +8,11 @@ from torch import nn
 from torch.optim import Optimizer
 
 from labkit.build import build
+from labkit.distributed import world_size
 from modules.config import TrainConfig
 from modules.data.base import Data
 from modules.data.batches import Batches
 from modules.randomness import key
-from modules.training.schedule import steps_per_epoch
 from modules.training.task import Task
 from modules.training.trainer import Trainer
 
@@ -39,17 +39,14 @@ def make_data(config: TrainConfig) -> Data:
 
 def make_trainer(config: TrainConfig, data: Data, device: torch.device) -> Trainer:
     """Task, model, optimizer and batches as configured. ValueError where they do not fit together."""
-    steps_per_epoch(len(data.split.train), config.training)  # before anything is built
+    config.training.steps_per_epoch(len(data.split.train), world_size())  # before anything is built
     task = build("task", config.task, Task, offered=data.facts)
     network = make_network(config, data.facts).to(device)
     check_optimizer(config)
     return Trainer(
         task=task,
         network=network,
-        optimizers=[
-            build("optimizer", config.optimizer, Optimizer, params=task.parameters(network, turn))
-            for turn in task.turns
-        ],
+        optimizers=[make_optimizer(config, task.parameters(network, turn)) for turn in task.turns],
         training=make_batches(config, data, "train", device),
         validation=make_batches(config, data, "validation", device),
         config=config.training,

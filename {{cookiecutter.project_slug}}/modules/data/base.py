@@ -17,7 +17,8 @@ from torch import Tensor
 
 from modules.data.augmentation import augment
 from modules.data.checks import check, fingerprint_of
-from modules.data.splits import Split, SplitSettings
+from modules.data.split_settings import SplitSettings
+from modules.data.splits import Split
 
 Batch = dict[str, Tensor]
 Augment = Callable[[Batch, torch.Generator], Batch]  # of a whole batch: the same draws for an image and its mask

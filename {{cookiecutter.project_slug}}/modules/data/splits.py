@@ -4,7 +4,6 @@ import hashlib
 import io
 import zipfile
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -69,39 +68,6 @@ class Split:
         return file.getvalue()
 
 
-@dataclass(kw_only=True)
-class SplitSettings:
-    """The keys of config/data/*.yaml that say how a data set is split."""
-
-    split_kind: str
-    split_seed: int
-    validation_fraction: float
-    test_fraction: float
-    fraction: float
-    folds: int | None
-    fold: int
-
-    def make_split(self, targets: np.ndarray, column: Any) -> Split:
-        """By the targets (n, ...), or by a `column` (n,) that holds groups, moments or parts."""
-        fractions = (self.validation_fraction, self.test_fraction)
-        kinds = {
-            "stratified": lambda: stratified_split(targets, self.split_seed, *fractions),
-            "random": lambda: random_split(len(targets), self.split_seed, *fractions),
-            "blocks": lambda: block_split(len(targets), self.split_seed, *fractions),
-            "groups": lambda: group_split(column, self.split_seed, *fractions),
-            "time": lambda: time_split(np.asarray(column), *fractions),
-            "given": lambda: given_split(column, targets, self.split_seed, self.validation_fraction),
-        }
-        if self.split_kind not in kinds:
-            raise ValueError(f'data.split_kind: "{self.split_kind}" is none of {", ".join(kinds)}')
-        if column is None and self.split_kind in ("groups", "time", "given"):
-            raise ValueError(f"data.split_kind: {self.split_kind} needs a column of the data set; this one names none")
-        split = kinds[self.split_kind]()
-        if self.folds is not None:
-            split = fold_split(split, self.fold, self.folds, self.split_seed)
-        return split.with_fraction(self.fraction, self.split_seed)
-
-
 def random_split(examples: int, seed: int, validation_fraction: float, test_fraction: float) -> Split:
     """Gives each part its fraction of all examples, drawn without regard to their targets."""
     return stratified_split(np.zeros(examples, np.int64), seed, validation_fraction, test_fraction)
@@ -113,7 +79,7 @@ def stratified_split(targets: np.ndarray, seed: int, validation_fraction: float,
     ValueError where a class is too small for one example in each part. A combination that is too small is drawn with
     the other rare ones.
     """
-    _check_fractions(validation_fraction, test_fraction)
+    check_fractions(validation_fraction, test_fraction)
     labels = targets if targets.ndim == 1 else _combinations(targets, validation_fraction, test_fraction)
     random = stable_random("split_seed", seed)
     parts: dict[str, list[np.ndarray]] = {name: [] for name in PARTS}
@@ -126,72 +92,7 @@ def stratified_split(targets: np.ndarray, seed: int, validation_fraction: float,
         cuts = np.split(indices, [validation, validation + test])
         for name, cut in zip(("validation", "test", "train"), cuts, strict=True):
             parts[name].append(cut)
-    return _split({name: np.sort(np.concatenate(cuts)) for name, cuts in parts.items()})
-
-
-def block_split(examples: int, seed: int, validation_fraction: float, test_fraction: float, block: int = 1000) -> Split:
-    """The fractions are of blocks of consecutive examples: neighbours stay together, and ten million are soon drawn."""
-    of_blocks = random_split(-(-examples // block), seed, validation_fraction, test_fraction)
-    parts = {}
-    for name in PARTS:
-        drawn = np.zeros(-(-examples // block), bool)
-        drawn[of_blocks.part(name)] = True
-        parts[name] = np.flatnonzero(np.repeat(drawn, block)[:examples]).astype(np.int32 if examples < 2**31 else int)
-    return _split(parts)
-
-
-def group_split(groups: Any, seed: int, validation_fraction: float, test_fraction: float) -> Split:
-    """All examples of a group, such as a patient, are in one part; the fractions are of groups."""
-    _, number = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
-    if number.max() < 2:
-        raise ValueError(f"data: {number.max() + 1} groups do not fill three parts; choose another split")
-    of_groups = random_split(int(number.max()) + 1, seed, validation_fraction, test_fraction)
-    return _split({name: np.flatnonzero(np.isin(number, of_groups.part(name))) for name in PARTS})
-
-
-def time_split(times: np.ndarray, validation_fraction: float, test_fraction: float) -> Split:
-    """The newest examples are for the test, those before them for validation: nothing is learned from the future.
-
-    Examples of one moment stay in one part.
-    """
-    _check_fractions(validation_fraction, test_fraction)
-    order = np.argsort(times, kind="stable")
-    moments = np.asarray(times)[order]
-    ends = [round(len(order) * share) for share in (1 - validation_fraction - test_fraction, 1 - test_fraction)]
-    train, validation = (int(np.searchsorted(moments, moments[min(end, len(order) - 1)])) for end in ends)
-    validation = validation if test_fraction else len(order)
-    return _split(dict(zip(PARTS, map(np.sort, np.split(order, [train, validation])), strict=True)))
-
-
-def given_split(parts: Any, targets: np.ndarray, seed: int, validation_fraction: float) -> Split:
-    """By a column that holds "train", "validation" or "test" for each example.
-
-    Where it holds no "validation", that fraction of the training part is drawn for it: of each class, if there are any.
-    """
-    names = np.asarray(parts, dtype=str)
-    if strange := sorted(set(names.tolist()) - set(PARTS)):
-        raise ValueError(f"data: the split column holds {strange[0]!r}; it may hold {', '.join(PARTS)}")
-    given = {name: np.flatnonzero(names == name) for name in PARTS}
-    train = given["train"]
-    if len(given["validation"]) or not len(train):
-        return _split(given)
-    classes = targets.ndim == 1 and targets.dtype.kind in "iu"
-    labels = targets[train] if classes else np.zeros(len(train), np.int64)
-    drawn = stratified_split(labels, seed, validation_fraction, 0.0)
-    return Split(train[drawn.train], train[drawn.validation], given["test"])
-
-
-def fold_split(whole: Split, fold: int, folds: int, seed: int) -> Split:
-    """Fold number `fold` of `folds`: validation is that share of what is not for the test, and train is the rest.
-
-    The test part is the same for all folds. ValueError: no such fold, or more folds than examples.
-    """
-    rest = stable_random("split_seed", seed).permutation(np.concatenate([whole.train, whole.validation]))
-    if folds < 2 or not 0 <= fold < folds or folds > len(rest):
-        raise ValueError(f"data.fold: must be 0 to data.folds - 1, and folds 2 to {len(rest)}; not {fold} of {folds}")
-    pieces = np.array_split(rest, folds)
-    train = np.concatenate([piece for number, piece in enumerate(pieces) if number != fold])
-    return Split(np.sort(train), np.sort(pieces[fold]), whole.test, kind="fold")
+    return split_of({name: np.sort(np.concatenate(cuts)) for name, cuts in parts.items()})
 
 
 def stable_random(key: str, seed: int) -> np.random.RandomState:
@@ -201,11 +102,11 @@ def stable_random(key: str, seed: int) -> np.random.RandomState:
     return np.random.RandomState(seed)
 
 
-def _split(parts: dict[str, np.ndarray]) -> Split:
+def split_of(parts: dict[str, np.ndarray]) -> Split:
     return Split(parts["train"], parts["validation"], parts["test"])
 
 
-def _check_fractions(validation: float, test: float) -> None:
+def check_fractions(validation: float, test: float) -> None:
     if not (validation > 0 and test >= 0 and validation + test < 1):
         raise ValueError("data: validation_fraction must be above 0, test_fraction at least 0, and their sum below 1")
 

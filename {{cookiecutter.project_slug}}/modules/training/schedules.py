@@ -36,3 +36,10 @@ def one_cycle(step: int, steps: int) -> float:
 
 
 SCHEDULES = {name: function for name, function in globals().items() if getattr(function, "__module__", "") == __name__}
+
+
+def learning_rate_scale(schedule: str, step: int, warmup_steps: int, total_steps: int) -> float:
+    """The factor before step number `step` (from 0): a linear warm-up, then the function that `schedule` names."""
+    if step < warmup_steps:
+        return (step + 1) / (warmup_steps + 1)
+    return SCHEDULES[schedule](step - warmup_steps, total_steps - warmup_steps)

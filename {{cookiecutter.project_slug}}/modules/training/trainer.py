@@ -6,10 +6,8 @@ Several processes may share a run (torchrun): each trains on its share of every 
 """
 
 import contextlib
-import itertools
 import math
 import time
-import traceback
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,16 +23,15 @@ from labkit.distributed import averaging_gradients, exchange, gather, largest, r
 from labkit.runs.interruption import Interrupted
 from labkit.runs.recorder import Recorder, Workload
 from labkit.runs.records import Diverged
-from labkit.text import nearest, quantity_of
 from modules.config import TrainingConfig
 from modules.randomness import set_seed, step_seeds
-from modules.training.metrics import Evaluation, RunningMeans, Tally, check_value
+from modules.training.first_batch import try_out
+from modules.training.metrics import Evaluation, RunningMeans, Tally
 from modules.training.monitor import Monitor
-from modules.training.schedule import learning_rate_scale, steps_per_epoch
+from modules.training.schedules import learning_rate_scale
 from modules.training.task import Batch, Mean, Task, Value
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
-MODULES = Path(__file__).resolve().parents[1]
 
 
 class Batches(Protocol):
@@ -81,7 +78,7 @@ class Trainer:
         self.config = config
         self.seed = seed
         self.device = device
-        self.steps_per_epoch = steps_per_epoch(len(training), config)
+        self.steps_per_epoch = config.steps_per_epoch(len(training), world_size())
         self.total_steps = config.steps or (config.epochs or 0) * self.steps_per_epoch
         self.steps = 0  # done so far
         self._best_to_save: dict[str, Any] | None = None
@@ -99,7 +96,7 @@ class Trainer:
         self._scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
         if config.batch_size == 1 and any(isinstance(m, BATCH_NORMS) for m in network.modules()):
             raise ValueError("training.batch_size: batch normalisation needs batches of at least 2")
-        self._try_out()
+        try_out(self)
         self.monitor = Monitor(config, task.metrics)
         # All that a checkpoint holds, by name. What a task registers here is saved and resumed with it.
         self.stateful: dict[str, Stateful] = {
@@ -141,7 +138,7 @@ class Trainer:
     def evaluate(self, batches: Iterable[Batch], folder: Path | None = None) -> Evaluation:
         """Metrics over all examples of `batches`, of all processes, by the averaged weights where there are any."""
         tally = Tally()
-        with self._evaluating() as task:
+        with torch.inference_mode(), self.evaluating() as task:
             for number, batch in enumerate(batches):
                 loss, more = task.step(batch)
                 tally.add({"loss": loss, **more}, examples=len(next(iter(batch.values()))))
@@ -152,7 +149,7 @@ class Trainer:
     def predict(self, batches: Iterable[Batch]) -> dict[str, np.ndarray]:
         """By name, a row for each example of `batches`: its target, and what the task predicts with these weights."""
         found: dict[str, list[Tensor]] = {}
-        with self._evaluating() as task:
+        with torch.inference_mode(), self.evaluating() as task:
             for batch in batches:
                 known = {"target": batch["target"]} if "target" in batch else {}
                 for name, values in {**known, **task.predict(batch)}.items():
@@ -161,8 +158,8 @@ class Trainer:
         return {name: (row.float() if row.dtype == torch.bfloat16 else row).numpy() for name, row in rows.items()}
 
     @contextlib.contextmanager
-    def _evaluating(self) -> Iterator[Task]:
-        """The task with the network as it is evaluated: averaged where there is an average, without gradients."""
+    def evaluating(self) -> Iterator[Task]:
+        """The task with the network as it is evaluated: averaged where there is an average, and without dropout."""
         trained = self.task.network
         # Not the compiled network: its last batch has another size, which would compile it again.
         network = self.task.network = self._average.module if self._average else self.bare
@@ -170,7 +167,7 @@ class Trainer:
         self.task.training = False
         network.eval()
         try:
-            with torch.inference_mode(), self._autocast:
+            with self._autocast:
                 yield self.task
         finally:
             self.task.network = trained
@@ -345,60 +342,6 @@ class Trainer:
                 ) from error
         self.steps = self._checked = saved["step"]
         self._means = RunningMeans(saved["means"][rank()])
-
-    def _try_out(self) -> None:
-        """One batch through the task, and the monitor found in it: a mistake ends the run before it has a folder."""
-        size = self.config.evaluation_batch_size
-        first = list(itertools.islice(self.validation.in_order(size), 1))
-        with _mistakes_named(first):
-            metrics = self.evaluate(first).metrics
-            self._try_training(first)
-        known = {f"validation/{name}": value for name, value in metrics.items()}
-        name = self.config.monitor
-        if name not in known:
-            hint = nearest(name, known)
-            raise ValueError(f'training.monitor: "{name}" is not one of the metrics {", ".join(known)}{hint}')
-        if not math.isfinite(known[name]):  # on one batch; over all of them it may be a number
-            metrics = self.evaluate(self.validation.in_order(size)).metrics
-            if not math.isfinite(metrics[quantity_of(name)]):
-                raise ValueError(
-                    f"training.monitor: {name} is no number on the validation data; monitor another metric"
-                )
-
-    def _try_training(self, batches: list[Batch]) -> None:
-        """What `step` returns in training, without a change to the network: ValueError where it cannot be averaged."""
-        task = self.task
-        trained = task.network
-        task.network = self.bare.eval()
-        try:
-            with torch.no_grad(), self._autocast:
-                for batch, turn in itertools.product(batches, task.turns):
-                    task.turn = turn
-                    _, values = task.step(batch)
-                    for name, value in values.items():
-                        check_value(name, value, len(next(iter(batch.values()))))
-        finally:
-            task.network = trained
-            self.bare.train()
-
-
-@contextlib.contextmanager
-def _mistakes_named(batches: list[Batch]) -> Iterator[None]:
-    """An ordinary mistake in a task or a model becomes a sentence with the line, and the shapes that it met there."""
-    try:
-        yield
-    except (TypeError, AttributeError, LookupError, RuntimeError, ValueError) as error:
-        frames = traceback.extract_tb(error.__traceback__)
-        sentence = isinstance(error, ValueError) and MODULES in Path(frames[-1].filename).parents
-        if sentence or isinstance(error, torch.OutOfMemoryError) or "onnection" in str(error):
-            raise
-        own = [frame for frame in frames if {MODULES / "tasks", MODULES / "models"} & {*Path(frame.filename).parents}]
-        place = f"{Path(own[-1].filename).relative_to(MODULES.parent)}:{own[-1].lineno}" if own else "the first batch"
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        shapes = ", ".join(
-            f"{name} {tuple(part.shape)} {part.dtype}" for batch in batches for name, part in batch.items()
-        )
-        raise ValueError(f"{place}: {reason} ({type(error).__name__}); the batch holds {shapes}") from error
 
 
 def _loss_of(turn: str) -> str:

@@ -1,0 +1,71 @@
+"""One batch through the task before a run has a folder: a mistake in a model or a task is answered in a sentence."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import math
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from labkit.text import nearest, quantity_of
+from modules.training.metrics import check_value
+from modules.training.task import Batch
+
+if TYPE_CHECKING:
+    from modules.training.trainer import Trainer
+
+MODULES = Path(__file__).resolve().parents[1]
+
+
+def try_out(trainer: Trainer) -> None:
+    """ValueError for an ordinary mistake, with its line, and for a monitor that is unknown or can be no number."""
+    size = trainer.config.evaluation_batch_size
+    first = list(itertools.islice(trainer.validation.in_order(size), 1))
+    with mistakes_named(first):
+        metrics = trainer.evaluate(first).metrics
+        for batch in first:
+            _try_training(trainer, {name: part[: trainer.config.batch_size] for name, part in batch.items()})
+    known = {f"validation/{name}": value for name, value in metrics.items()}
+    name = trainer.config.monitor
+    if name not in known:
+        hint = nearest(name, known)
+        raise ValueError(f'training.monitor: "{name}" is not one of the metrics {", ".join(known)}{hint}')
+    if not math.isfinite(known[name]):  # on one batch; over all of them it may be a number
+        metrics = trainer.evaluate(trainer.validation.in_order(size)).metrics
+        if not math.isfinite(metrics[quantity_of(name)]):
+            raise ValueError(f"training.monitor: {name} is no number on the validation data; monitor another metric")
+
+
+def _try_training(trainer: Trainer, batch: Batch) -> None:
+    """What `step` returns in training, without a change to the network: ValueError where it cannot be averaged."""
+    with trainer.evaluating() as task:
+        task.training = True
+        for turn in task.turns:
+            task.turn = turn
+            _, values = task.step(batch)
+            for name, value in values.items():
+                check_value(name, value, len(next(iter(batch.values()))))
+
+
+@contextlib.contextmanager
+def mistakes_named(batches: list[Batch]) -> Iterator[None]:
+    """An ordinary mistake in a task or a model becomes a sentence with the line, and the shapes that it met there."""
+    try:
+        yield
+    except (TypeError, AttributeError, LookupError, RuntimeError, ValueError) as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        sentence = isinstance(error, ValueError) and MODULES in Path(frames[-1].filename).parents
+        if sentence or isinstance(error, torch.OutOfMemoryError) or "onnection" in str(error):
+            raise
+        own = [frame for frame in frames if {MODULES / "tasks", MODULES / "models"} & {*Path(frame.filename).parents}]
+        place = f"{Path(own[-1].filename).relative_to(MODULES.parent)}:{own[-1].lineno}" if own else "the first batch"
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        shapes = ", ".join(
+            f"{name} {tuple(part.shape)} {part.dtype}" for batch in batches for name, part in batch.items()
+        )
+        raise ValueError(f"{place}: {reason} ({type(error).__name__}); the batch holds {shapes}") from error
