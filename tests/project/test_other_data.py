@@ -1,5 +1,6 @@
 """Folders of images, texts, shapes and memory maps: what they serve, by both ways, and what is refused."""
 
+import itertools
 import os
 import pickle
 import tracemalloc
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from labkit.runs import data_files
 from modules.data.base import ArrayData
 from modules.data.batches import Batches
 from modules.parts import make_data
@@ -57,9 +59,6 @@ def test_a_folder_of_images_is_trained_on_by_one_command(tmp_path: Path, runs_di
     assert result(folder)["best"]["metrics"]["validation/accuracy"] == 1.0
     assert result(folder)["data"]["facts"]["class_names"] == ["blue", "red"]
     assert result(folder)["data"]["examples"] == {"train": 24, "validation": 8, "test": 8}
-    Image.new("RGB", (9, 9)).save(tmp_path / "images" / "red" / "000.png")
-    with pytest.raises(ValueError, match=r"000\.png"):
-        train_small(runs_dir, base=words)
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # torch forks its workers
@@ -227,9 +226,9 @@ def test_a_memory_map_is_trained_on_and_read_as_a_whole_once(tmp_path: Path, run
     words = (*map_of(root, "data.split_kind=random"), "model=mlp", *SHORT, "training.epochs=10")
     folder = train_small(runs_dir, base=words)
     assert result(folder)["best"]["metrics"]["validation/accuracy"] > 0.9
-    written = (root / "checked.json").stat().st_mtime_ns
+    written = (root / ".checked.json").stat().st_mtime_ns
     assert data_of(*words).fingerprint == result(folder)["data"]["fingerprint"]
-    assert (root / "checked.json").stat().st_mtime_ns == written
+    assert (root / ".checked.json").stat().st_mtime_ns == written
     inputs = np.load(root / "inputs-002.npy")
     inputs[7, 1] = np.nan
     np.save(root / "inputs-002.npy", inputs)
@@ -292,3 +291,46 @@ def test_shards_that_do_not_fit_together_are_refused(tmp_path: Path) -> None:
     (root / "inputs-001.npy").write_bytes(b"torn")
     with pytest.raises(ValueError, match=r"inputs-001\.npy is no array of numbers .*; write it again"):
         data_of(*map_of(root))
+
+
+# ---- what changes on the disk
+
+
+@pytest.mark.parametrize("change", ["an image more", "an image less", "another image", "other bytes of the same size"])
+def test_a_folder_that_was_changed_is_not_finished_already(change: str, tmp_path: Path, runs_dir: Path) -> None:
+    root = pictures(tmp_path / "images")
+    words = (*folder_of(root), "model=linear", *SHORT)
+    train_small(runs_dir, base=words)
+    (root / "red" / "003.png").touch()
+    (root / "red" / ".hidden").touch()
+    train_small(runs_dir, base=words)  # nothing to do: the content is the same
+    image = root / "red" / "000.png"
+    if change == "an image more":
+        Image.new("RGB", (9, 9)).save(root / "red" / "more.png")
+    elif change == "an image less":
+        image.unlink()
+    elif change == "another image":
+        Image.new("RGB", (9, 9)).save(image)
+    else:
+        content = bytearray(image.read_bytes())
+        content[-20] ^= 1
+        image.write_bytes(content)
+    with pytest.raises(ValueError, match=r"finished on other data .*images changed since"):
+        train_small(runs_dir, base=words)
+
+
+def test_of_much_data_evenly_lying_blocks_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data_files, "BLOCK", 10)
+    monkeypatch.setattr(data_files, "LARGE", 100)
+    for number in range(20):
+        (tmp_path / f"{number:02}").write_bytes(bytes(50))  # 1,000 bytes: a block of 10 in each 100
+    before = data_files.content_hash(tmp_path)
+    seen = []
+    for number, position in itertools.product(range(20), range(0, 50, 10)):
+        path = tmp_path / f"{number:02}"
+        path.write_bytes(bytes(position) + b"x" + bytes(49 - position))
+        seen.append(data_files.content_hash(tmp_path) != before)
+        path.write_bytes(bytes(50))
+    assert seen == [n % 10 == 0 for n in range(100)]
+    (tmp_path / "07").write_bytes(bytes(51))
+    assert data_files.content_hash(tmp_path) != before  # sizes are always compared

@@ -18,6 +18,7 @@ from modules.training.task import Task
 from sklearn import metrics
 from small_runs import CPU, column, compose, forking, result, train_composed, train_small
 from test_distributed import start
+from test_other_data import pictures, shards
 from test_resume import assert_same_run, wait_for_checkpoint
 from torch import Tensor
 
@@ -208,6 +209,16 @@ KINDS = {
     "regression": ("data=table_regression", "task=regression", "model=mlp", "training.precision=bf16"),
     "several labels": ("data=shapes_labels", *SHAPES, "task=multilabel", "model=net_bn", "model.channels=2"),
     "pixels": ("data=shapes", *SHAPES, "task=segmentation", "model=unet", "model.channels=2", "data.flip=true"),
+    "a table": ("data=table", "model=mlp", "model.dropout=0.2", "data.folds=5", "data.fold=2"),
+    "patches": ("data=synthetic", "data.examples=100", "model=transformer", "model.width=8", "data.max_shift=1"),
+    "images by workers": (
+        *("data=image_folder", "data.folder={files}/images", "data.size=8", "data.in_memory=false", "data.flip=true"),
+        *("system.loader_workers=2", "model=resnet20", "model.channels=2", "model.blocks=1"),
+    ),
+    "a memory map": (
+        *("data=memory_map", "data.folder={files}/shards", "data.class_names=[no,yes]", "data.split_kind=random"),
+        *("system.loader_workers=1", "model=mlp"),
+    ),
     "texts": ("data=text", "model=transformer_text", "model.width=8", "model.dropout=0.2", "training.accumulation=2"),
 }
 
@@ -226,9 +237,12 @@ def killed_and_resumed(runs_dir: Path, *words: str) -> Path:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_killed_run_of_each_kind_ends_with_the_same_bits(kind: str, tmp_path: Path) -> None:
-    once = train_small(tmp_path / "once", *KINDS[kind], base=SHORT)
+    pictures(tmp_path / "images")
+    shards(tmp_path / "shards")
+    words = [word.format(files=tmp_path) for word in KINDS[kind]]
+    once = train_small(tmp_path / "once", *words, base=SHORT)
     metric = result(once)["monitor"]["metric"]
     assert len(column(once, metric)) == 4
     assert metric.removeprefix("validation/") in result(once)["metrics"]
-    again = killed_and_resumed(tmp_path / "again", *SHORT, *KINDS[kind])
+    again = killed_and_resumed(tmp_path / "again", *SHORT, *words)
     assert_same_run(once, again)

@@ -5,8 +5,8 @@ other one inherits `Data` and gives parts of its own.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,7 @@ class Data(ABC):
     facts: dict[str, Any]
     fingerprint: str  # of the content
     split: Split  # which examples are in which part
-    files: list[Path]  # what it was read from: a run notices when they change
+    files: list[Path]  # files and folders that it was read from: a run notices when they change
     warnings: list[str]  # what a reader of the results should know of the data
 
     @abstractmethod
@@ -69,7 +69,7 @@ class Loaded:
     arrays: dict[str, np.ndarray]  # a row for each example, by the name in a batch: "input", "target", ...
     facts: dict[str, Any]
     fingerprint: str | None = None  # None: it is computed from the arrays
-    files: list[Path] = field(default_factory=list)
+    files: list[Path] | None = None  # None: what the settings name that is a file, or a folder with a / in its path
     column: Any = None  # for split_kind groups, time or given: the group, the moment or the part of each example
 
 
@@ -94,7 +94,7 @@ class ArrayData(SplitSettings, Data):
         if "class_names" in self.facts:
             classes = len(self.facts["class_names"])
             self.facts = {"classes": classes, "outputs": classes, **self.facts}
-        self.files = loaded.files
+        self.files = _named_by(vars(self).values()) if loaded.files is None else loaded.files
         self.arrays = self.fit(loaded.arrays)
         self.fingerprint = loaded.fingerprint or fingerprint_of(*loaded.arrays.values())
         self.warnings = self.check()
@@ -120,6 +120,11 @@ class ArrayData(SplitSettings, Data):
             return MappedExamples(self.arrays, chosen, change)
         tensors = {key: torch.from_numpy(np.ascontiguousarray(array[chosen])) for key, array in self.arrays.items()}
         return TensorExamples(tensors, change)
+
+
+def _named_by(settings: Iterable[Any]) -> list[Path]:
+    paths = [Path(value) for value in settings if isinstance(value, str)]
+    return [path for path in paths if path.is_file() or (path.is_dir() and len(path.parts) > 1)]
 
 
 class TensorExamples(Examples):

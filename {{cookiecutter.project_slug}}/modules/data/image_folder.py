@@ -1,6 +1,5 @@
 """A folder of images with a folder for each class; the folder's name is the name of the class."""
 
-import hashlib
 import io
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from labkit.runs.data_files import content_hash
 from modules.data.base import ArrayData, Batch, ChangedExamples, Examples, Loaded
 from modules.data.splits import PARTS
 
@@ -22,7 +22,6 @@ except ImportError:
 
 ENDINGS = (".png", ".jpg", ".jpeg")
 COLOURS = {"grey": ("L", "GRAY", 1), "rgb": ("RGB", "RGB", 3)}  # what PIL and simplejpeg call it; channels
-LARGEST_BYTES = 2**31  # of all files: more is not read just to notice a change, only listed
 
 
 @dataclass(kw_only=True)
@@ -48,12 +47,11 @@ class ImageFolder(ArrayData):
         names = sorted({path.parent.name for path in paths})
         target = np.array([names.index(path.parent.name) for path in paths], np.int64)
         images: Any = Images(paths, self.size, self.colour)
-        fingerprint, files = _content(root, paths)
         return Loaded(
             arrays={"input": images[np.arange(len(paths))] if self.in_memory else images, "target": target},
             facts={"input_shape": images.shape[1:], "class_names": names},
-            fingerprint=fingerprint,
-            files=files,
+            fingerprint=content_hash(root),
+            files=[root],  # in whichever folder it lies
             column=[_part(path) for path in paths] if self.split_kind == "given" else None,
         )
 
@@ -104,15 +102,3 @@ def _part(path: Path) -> Any:
     if name not in PARTS:
         raise ValueError(f"data.folder: {path} is in none of the folders {', '.join(PARTS)}; move it")
     return name
-
-
-def _content(root: Path, paths: list[Path]) -> tuple[str, list[Path]]:
-    """A fingerprint of names and bytes, and the files in which a change is noticed; of very many bytes, of sizes."""
-    sizes = [path.stat().st_size for path in paths]
-    small = sum(sizes) <= LARGEST_BYTES
-    digest = hashlib.sha256()
-    for path, size in zip(paths, sizes, strict=True):
-        digest.update(f"{path.relative_to(root).as_posix()}\0{size}\0".encode())
-        if small:
-            digest.update(path.read_bytes())
-    return digest.hexdigest()[:16], paths if small else []

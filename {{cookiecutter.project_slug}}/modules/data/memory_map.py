@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from labkit.runs.data_files import LARGE
 from labkit.runs.files import read_json, write_json
 from modules.data.base import ArrayData, Loaded
 from modules.data.checks import check_finite, fingerprint_of
 
-CHECKED = "checked.json"  # what the shards were when they were last read as a whole
+CHECKED = ".checked.json"  # what the shards were when they were last read as a whole; hidden: it is no data
 BLOCK = 2**26  # bytes that are checked at once
 
 
@@ -35,12 +34,10 @@ class MemoryMap(ArrayData):
             raise ValueError(
                 f"data.folder: the shards of inputs and targets in {root} are not equally long; correct them"
             )
-        files = [*inputs.files, *targets.files]
         about = checked(root, inputs, targets, len(self.class_names))
         facts = {"input_shape": inputs.shape[1:], "class_names": self.class_names}
-        small = sum(path.stat().st_size for path in files) <= LARGE
         arrays: dict[str, Any] = {"input": inputs, "target": targets}
-        return Loaded(arrays, facts, about["fingerprint"], files if small else [root / CHECKED])
+        return Loaded(arrays, facts, about["fingerprint"], [root])
 
     def check(self) -> list[str]:
         return []  # `checked` has read all of it, and found nothing

@@ -54,7 +54,6 @@ class Table(ArrayData):
             arrays={"target": target},
             facts=self.facts,
             fingerprint=fingerprint_of(hashes(frame, index=False).to_numpy(), np.array(frame.columns, str)),
-            files=[path] if path.exists() else [],
             column=_split_column(frame[self.split_column], self.split_kind) if self.split_column else None,
         )
 

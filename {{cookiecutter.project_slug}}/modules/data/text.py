@@ -29,8 +29,7 @@ class Text(ArrayData):
         names = sorted({label for label, _ in lines})
         target = np.array([names.index(label) for label, _ in lines], np.int64)
         content = np.frombuffer("\n".join(f"{label}\t{text}" for label, text in lines).encode(), np.uint8)
-        files = [Path(self.file)] if self.file else []
-        return Loaded({"target": target}, {"class_names": names}, fingerprint_of(content), files)
+        return Loaded({"target": target}, {"class_names": names}, fingerprint_of(content))
 
     def fit(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         if self.length < 1:
