@@ -23,8 +23,9 @@ CONFIG = Path(__file__).resolve().parents[2] / "config"
 class EntryPoint:
     """What Hydra gets for a task: imports it only when there is something to run, not for --help."""
 
-    def __init__(self, load: Callable[[], tuple[type[Any], Callable[[Any], None]]]) -> None:
+    def __init__(self, load: Callable[[], tuple[type[Any], Callable[[Any], None]]], sweeps: bool) -> None:
         self._load = load
+        self.sweeps = sweeps  # whether it takes --multirun
 
     def __call__(self, composed: DictConfig) -> None:
         try:

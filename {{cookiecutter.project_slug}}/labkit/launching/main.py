@@ -11,20 +11,21 @@ ROOT = Path(__file__).resolve().parents[2]
 HIDDEN = ("hydra", "local")  # folders of config/ that are not for the command line
 
 
-def main(config_name: str, load: Callable[[], tuple[type[T], Callable[[T], None]]]) -> None:
+def main(config_name: str, load: Callable[[], tuple[type[T], Callable[[T], None]]], *, sweeps: bool = True) -> None:
     """Runs a task on config/<config_name>.yaml and the command line's overrides: once, or once per member of a sweep.
 
-    `load` imports and returns the schema of the configuration, a dataclass, and the task. Exit status 0, or 1 after
-    "error: <one sentence>"; a mistake in the code, not in the input, shows its traceback.
+    `load` imports and returns the schema of the configuration, a dataclass, and the task. `sweeps`: whether it takes
+    --multirun. Exit status 0, or 1 after "error: <one sentence>"; a mistake in the code, not in the input, shows its
+    traceback.
     """
     try:
         os.chdir(ROOT)  # every path in config/ starts here
-        _main(config_name, load)
+        _main(config_name, load, sweeps)
     except KeyboardInterrupt:  # also while all of it is imported, which takes a moment
         sys.exit(130)
 
 
-def _main(config_name: str, load: Callable[[], tuple[type[Any], Callable[[Any], None]]]) -> None:
+def _main(config_name: str, load: Callable[[], tuple[type[Any], Callable[[Any], None]]], sweeps: bool) -> None:
     if "TORCHELASTIC_RUN_ID" in os.environ:
         from labkit.runs.interruption import end_with_parent
 
@@ -37,7 +38,7 @@ def _main(config_name: str, load: Callable[[], tuple[type[Any], Callable[[Any], 
         # Before Hydra or anything else has seen them.
         refuse_secrets({key.lstrip("+"): value for key, _, value in (word.partition("=") for word in words)})
         if {"-h", "--help"} & set(words):
-            print(_help(config_name))
+            print(_help())
             # Hydra's own help takes twice as long: it looks up every group again and again.
             shown = [word for word in words if word not in ("-h", "--help", "-m", "--multirun")]
             sys.argv[1:] = [*shown, "--cfg", "job"]
@@ -47,17 +48,17 @@ def _main(config_name: str, load: Callable[[], tuple[type[Any], Callable[[Any], 
 
         os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then leaves every error to us
         run = hydra.main(version_base=VERSION_BASE, config_path=str(ROOT / "config"), config_name=config_name)
-        run(EntryPoint(load))()
+        run(EntryPoint(load, sweeps))()
     except Exception as error:
         exit_with(error)
 
 
-def _help(config_name: str) -> str:
+def _help() -> str:
     groups = [path for path in sorted((ROOT / "config").iterdir()) if path.is_dir() and path.name not in HIDDEN]
     choices = {group.name: sorted(path.stem for path in group.glob("[!_]*.yaml")) for group in groups}
     return "\n".join(
         [
-            f"python runs/{config_name}.py [key=value ...]; --hydra-help lists Hydra's own flags",
+            f"python runs/{Path(sys.argv[0]).name} [key=value ...]; --hydra-help lists Hydra's own flags",
             "",
             "Groups: group=choice takes the values of config/group/choice.yaml; +group=choice where none is chosen yet",
             *(f"  {group}: {', '.join(names)}" for group, names in choices.items()),

@@ -43,6 +43,8 @@ def sweep(
     Swept over are the command line's arguments and `params`, {"seed": "0,1"}, once for each of `combinations`.
     ValueError, after every other member has run or was submitted, if one was refused or failed.
     """
+    if not task_function.sweeps:
+        raise ValueError("--multirun: this command takes one run; leave it out, or add hydra.mode=RUN to an experiment")
     if os.environ.get("WORLD_SIZE", "1") != "1":
         raise ValueError("--multirun: torchrun starts one run on several processes; start the sweep without it")
     if not isinstance(max_jobs, int):

@@ -26,6 +26,7 @@ class Classification(Task):
                 "task=multilabel"
             )
         self.classes = len(class_names)
+        self.chance_loss = float(np.log(self.classes))
         if self.classes == 2:
             more = {"auc": Metric("max", "AUC")}
             self.metrics = {**self.metrics, **more}  # pyright: ignore[reportAttributeAccessIssue]

@@ -1,5 +1,6 @@
 """Which of several labels an example has: none, one, or more."""
 
+import math
 from typing import ClassVar
 
 import numpy as np
@@ -19,6 +20,8 @@ class MultiLabel(Task):
         "micro_f1": Metric("max", "Micro F1"),
         "auc": Metric("max", "Mean AUC"),
     }
+
+    chance_loss = math.log(2)  # the loss is the mean over the labels
 
     def __init__(self, *, threshold: float, label_names: list[str] | None = None) -> None:
         """`threshold`: the probability from which on a label is predicted."""

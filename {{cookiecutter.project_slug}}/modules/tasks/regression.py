@@ -15,6 +15,7 @@ class Regression(Task):
     standard deviation; the network gives (batch, 1). The metrics are in the target's own unit."""
 
     metrics: ClassVar = {}
+    chance_loss = 1.0  # the variance of a standardised target
 
     def __init__(self, *, unit: str, target_mean: float | None = None, target_scale: float | None = None) -> None:
         """`unit`: of the target, for the report. The other two are facts of the data set."""

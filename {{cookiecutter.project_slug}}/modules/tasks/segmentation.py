@@ -26,6 +26,7 @@ class Segmentation(Task):
                 "task: segmentation needs class_names; this data set has numbers: use task=regression or multilabel"
             )
         self.classes = len(class_names)
+        self.chance_loss = float(np.log(self.classes))
         self.ignore_index = ignore_index
 
     def step(self, batch: Batch) -> tuple[Mean, dict[str, Value]]:

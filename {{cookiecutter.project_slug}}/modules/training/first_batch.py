@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from labkit.text import nearest, quantity_of
+from modules.config import TrainingConfig
 from modules.training.metrics import check_value
 from modules.training.task import Batch
 
@@ -39,6 +40,11 @@ def try_out(trainer: Trainer) -> None:
         metrics = trainer.evaluate(trainer.validation.in_order(size)).metrics
         if not math.isfinite(metrics[quantity_of(name)]):
             raise ValueError(f"training.monitor: {name} is no number on the validation data; monitor another metric")
+
+
+def out_of_memory(config: TrainingConfig) -> ValueError:
+    size = config.batch_size
+    return ValueError(f"training.batch_size: {size} needs more memory than there is; try {size // 2}")
 
 
 def _try_training(trainer: Trainer, batch: Batch) -> None:

@@ -57,6 +57,7 @@ class Task(ABC):
     metrics: ClassVar[Mapping[str, Metric]] = {}  # by name, without the split; "loss" is known
     turns: ClassVar[tuple[str, ...]] = ("",)  # one optimizer for each, stepped one after the other in every step
     network: Callable[..., Any]  # set by the trainer: wrapped or averaged while it trains or evaluates
+    chance_loss: float | None = None  # of a network that knows nothing of its input; None: not worked out
     training = True  # whether `step` is asked in training or in evaluation
     turn = ""  # whose turn it is, of `turns`
     steps = 0  # done so far, for what changes while it trains

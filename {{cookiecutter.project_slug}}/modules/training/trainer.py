@@ -25,7 +25,7 @@ from labkit.runs.recorder import Recorder, Workload
 from labkit.runs.records import Diverged
 from modules.config import TrainingConfig
 from modules.randomness import set_seed, step_seeds
-from modules.training.first_batch import try_out
+from modules.training.first_batch import out_of_memory, try_out
 from modules.training.metrics import Evaluation, RunningMeans, Tally
 from modules.training.monitor import Monitor
 from modules.training.schedules import learning_rate_scale
@@ -132,8 +132,7 @@ class Trainer:
             recorder.interrupted(self.steps, signal)
             raise
         except torch.OutOfMemoryError as error:
-            size = self.config.batch_size
-            raise ValueError(f"training.batch_size: {size} needs more memory than there is; try {size // 2}") from error
+            raise out_of_memory(self.config) from error
 
     def evaluate(self, batches: Iterable[Batch], folder: Path | None = None) -> Evaluation:
         """Metrics over all examples of `batches`, of all processes, by the averaged weights where there are any."""
@@ -206,7 +205,7 @@ class Trainer:
         with contextlib.closing(batches):  # ends the workers of a loader, whatever happens
             while not self._done and self.steps < (epoch + 1) * self.steps_per_epoch:
                 set_seed(seeds[self.steps % self.steps_per_epoch], self.device)
-                recorder.count(*self._update(batches))
+                recorder.count(*self.update(batches))
                 self.steps += 1
                 due = recorder.due(self.steps)
                 if due.report or self.steps == self.total_steps:
@@ -219,8 +218,8 @@ class Trainer:
                 if due.save:
                     self._save(recorder)
 
-    def _update(self, batches: Iterator[Batch]) -> tuple[float, float]:
-        """One step of the optimizer; returns the seconds of fetching and of updating.
+    def update(self, batches: Iterator[Batch]) -> tuple[float, float]:
+        """One step of the optimizer, which the caller counts; returns the seconds of fetching and of updating.
 
         Nothing in here waits for the device, but `skip_step`, which has to look at the gradients.
         """
