@@ -207,6 +207,7 @@ def test_an_unknown_data_set_is_refused_before_anything_is_written(tmp_path: Pat
 SPLIT = stratified_split(TARGETS, 0, 0.2, 0.2)
 IMAGES = np.random.RandomState(0).rand(100, 1, 4, 4).astype(np.float32)
 FOUR = {"class_names": ["a", "b", "c", "d"]}
+PIXELS = np.random.RandomState(0).randint(0, 4, (100, 4, 4))
 
 
 @pytest.mark.parametrize(
@@ -223,6 +224,12 @@ FOUR = {"class_names": ["a", "b", "c", "d"]}
         ),
         ({"input": np.full_like(IMAGES, 3)}, FOUR, "every input value is 3: there is nothing to learn from"),
         ({}, {"class_names": ["a"]}, "there must be at least 2 classes, not 1"),
+        (
+            {"target": PIXELS + 200},
+            FOUR,
+            "labels run from 200 to 203, and 4 classes need 0 to 3; renumber them, and",
+        ),
+        ({"target": PIXELS * 0 - 100}, FOUR, "every target is -100, which means no label"),
     ],
 )
 def test_what_cannot_be_learned_is_refused_by_name(arrays: dict[str, np.ndarray], facts: dict, answer: str) -> None:
@@ -238,7 +245,9 @@ def test_what_a_reader_should_know_is_warned_of() -> None:
     (bright,) = warnings(input=IMAGES * 255)
     assert re.fullmatch(r"data: pixels run from 0\.\d+ to 25\d\.?\d*; networks learn better from 0 to 1: .*", bright)
     rare = np.where(np.isin(np.arange(100), SPLIT.test) & (TARGETS == 3), 2, TARGETS)
-    assert warnings(target=rare) == ["data: the test part has no example of d; macro F1 leaves these classes out there"]
+    (lacking,) = warnings(target=rare)
+    assert lacking.startswith("data: the test part has no example of d; means over classes")
+    assert warnings(target=np.where(PIXELS == 1, -100, PIXELS)) == []  # what has no label lacks nothing
     doubled = IMAGES.copy()
     doubled[SPLIT.test[:2]] = doubled[SPLIT.train[0]]
     assert warnings(input=doubled) == ["data: 2 of 20 test examples are in the training part as well"]

@@ -7,6 +7,7 @@ import numpy as np
 
 from modules.data.splits import PARTS, Split
 
+UNLABELLED = -100  # PyTorch's own mark of a pixel or token that counts nowhere
 LARGEST_BYTES = 100_000_000  # of the inputs that are searched for doubles at each start
 
 
@@ -48,23 +49,26 @@ def _check_classes(targets: np.ndarray, split: Split, names: list[str]) -> list[
         raise ValueError(f"data: target holds {targets.dtype}; the number of a class is an integer: convert it")
     if len(names) < 2:
         raise ValueError(f"data: there must be at least 2 classes, not {len(names)}")
-    low = int(targets.min())
-    high = int(targets.max())
+    labelled = targets[targets != UNLABELLED] if targets.ndim > 1 else targets
+    if not labelled.size:
+        raise ValueError(f"data: every target is {UNLABELLED}, which means no label; correct the data")
+    low = int(labelled.min())
+    high = int(labelled.max())
     if low < 0 or high >= len(names):
         raise ValueError(
             f"data: labels run from {low} to {high}, and {len(names)} classes need 0 to {len(names) - 1}; renumber them"
+            + (f", and give what has no label {UNLABELLED}" if targets.ndim > 1 else "")
         )
     if low == high:
         raise ValueError(f'data: every example is of class "{names[low]}": there is nothing to learn; correct the data')
     warnings = []
-    everywhere = set(np.unique(targets).tolist())
+    everywhere = set(np.unique(labelled).tolist())
     for part in PARTS:
         missing = everywhere - set(np.unique(targets[split.part(part)]).tolist())
         if missing and len(split.part(part)):
             lacking = ", ".join(names[k] for k in sorted(missing)[:10])
-            warnings.append(
-                f"data: the {part} part has no example of {lacking}; macro F1 leaves these classes out there"
-            )
+            left_out = "means over classes (macro F1, mean IoU) leave them out there"
+            warnings.append(f"data: the {part} part has no example of {lacking}; {left_out}")
     return warnings
 
 
