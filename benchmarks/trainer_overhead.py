@@ -40,7 +40,8 @@ from modules.training.trainer import Trainer  # noqa: E402
 CPU = torch.device("cpu")
 
 
-SHARED: dict[str, Any] = {"in_memory": True, "max_shift": 0, "flip": False, "split_kind": "stratified", "split_seed": 0}
+SHARED: dict[str, Any] = {"in_memory": True, "max_shift": 0, "flip": False, "normalise": False}
+SHARED |= {"split_kind": "stratified", "split_seed": 0}
 SHARED |= {"fraction": 1.0, "folds": None, "fold": 0}
 
 

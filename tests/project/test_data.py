@@ -8,7 +8,7 @@ import pytest
 import torch
 from labkit.build import build
 from modules.data.augmentation import augment
-from modules.data.base import Batch, Data, MappedExamples, TensorExamples
+from modules.data.base import Batch, Data, Examples, MappedExamples, TensorExamples
 from modules.data.batches import Batches
 from modules.data.checks import check
 from modules.data.conversion import converted
@@ -25,9 +25,20 @@ TARGETS = np.arange(100) % 4
 
 def synthetic(**changes: object) -> Synthetic:
     options: dict[str, object] = {"examples": 100, "input_shape": [1, 4, 4], "classes": 4, "noise": 1.0}
-    options |= {"generation_seed": 0, "in_memory": True, "max_shift": 1, "flip": False, "split_kind": "stratified"}
-    options |= {"split_seed": 0, "validation_fraction": 0.2, "test_fraction": 0.2, "fraction": 1.0, "folds": None}
-    return build("data", {"_target_": "modules.data.sources.Synthetic", "fold": 0, **options, **changes}, Synthetic)
+    options |= {"generation_seed": 0, "in_memory": True, "max_shift": 1, "flip": False, "normalise": False}
+    options |= {
+        "split_kind": "stratified",
+        "split_seed": 0,
+        "validation_fraction": 0.2,
+        "test_fraction": 0.2,
+        "fraction": 1.0,
+        "folds": None,
+    }
+    return build(
+        "data",
+        {"_target_": "modules.data.sources.Synthetic", "folds": None, "fold": 0, **options, **changes},
+        Synthetic,
+    )
 
 
 def batches_of(data: Data, seed: int = 0, workers: int = 0) -> Batches:
@@ -154,6 +165,26 @@ def test_a_flip_mirrors_about_half_of_the_images_and_their_masks() -> None:
     assert 70 < int(mirrored.sum()) < 130
     assert torch.equal(flipped["input"][~mirrored], images[~mirrored])
     assert torch.equal(flipped["target"], flipped["input"][:, 0])
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_normalised_channels_have_mean_0_and_deviation_1_in_the_training_part(in_memory: bool) -> None:
+    words = ("data=shapes", "data.examples=60", "data.normalise=true", f"data.in_memory={in_memory}")
+    data, raw = (make_data(config_of(*words, *more)) for more in ((), ("data.normalise=false",)))
+    batches, before = ({part: every(of.part(part)) for part in ("train", "test")} for of in (data, raw))
+    deviation, mean = torch.std_mean(before["train"]["input"].double(), correction=0)
+    for part, batch in batches.items():
+        assert torch.allclose(batch["input"], ((before[part]["input"] - mean) / deviation).float(), atol=1e-5)
+        assert torch.equal(batch["target"], before[part]["target"])
+
+
+def every(examples: Examples) -> Batch:
+    return examples.fetch(torch.arange(len(examples)), None)
+
+
+def test_tokens_cannot_be_normalised() -> None:
+    with pytest.raises(ValueError, match=r"^data\.normalise: inputs hold torch\.int64, which has no mean"):
+        make_data(config_of("data=text", "data.normalise=true"))
 
 
 def test_what_is_drawn_for_a_batch_depends_on_seed_epoch_and_its_number_only() -> None:

@@ -87,6 +87,7 @@ NEUTRAL = {
     "task.name": Neutral("classification"),
     "task.label_smoothing": Neutral(0.0),
     "data.flip": Neutral(False),
+    "data.normalise": Neutral(False),
     "data.split_kind": Neutral("stratified"),
     "data.folds": Neutral(None),
     "data.fold": Neutral(0),

@@ -1,4 +1,7 @@
-"""Random changes to training images, on whole batches and on the device; a mask moves with its image."""
+"""Changes to whole batches, on the device: random ones to training images and their masks, and normalisation."""
+
+from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -9,28 +12,42 @@ Batch = dict[str, Tensor]
 
 def augment(batch: Batch, random: torch.Generator, *, max_shift: int, flip: bool) -> Batch:
     """The batch with its "input" (batch, channels, height, width) changed, and "target" too where it is a mask
-    (batch, height, width)."""
+    (batch, height, width).
+
+    Each image is moved by up to `max_shift` pixels, down or up and to either side, where zeros come in: a random crop
+    of the padded image. With `flip`, half of the images are mirrored.
+    """
     images = batch["input"]
-    changed = {"input": images}
-    if batch["target"].ndim == 3:
-        changed["target"] = batch["target"][:, None]
-    if max_shift:
-        offsets = torch.randint(0, 2 * max_shift + 1, (2, len(images)), generator=random).to(images.device)
-        changed = {name: shifted(part, offsets, max_shift) for name, part in changed.items()}
+    count, _, height, width = images.shape
+    device = images.device
+    rows = torch.arange(height, device=device).expand(count, -1)  # which row of the padded image comes to each place
+    columns = torch.arange(width, device=device).expand(count, -1)
+    down, right = torch.randint(0, 2 * max_shift + 1, (2, count, 1), generator=random).to(device)
     if flip:
-        chosen = (torch.rand(len(images), generator=random) < 0.5).to(images.device)[:, None, None, None]
-        changed = {name: torch.where(chosen, part.flip(3), part) for name, part in changed.items()}
-    if "target" in changed:
-        changed["target"] = changed["target"][:, 0]
-    return {**batch, **changed}
+        mirrored = (torch.rand((count, 1), generator=random) < 0.5).to(device)
+        columns = torch.where(mirrored, width - 1 - columns, columns)
+    places = (rows + down)[:, :, None] * (width + 2 * max_shift) + (columns + right)[:, None]  # (batch, height, width)
+
+    def moved(part: Tensor) -> Tensor:
+        index = places.flatten(1)[:, None].expand(-1, part.shape[1], -1)
+        return pad(part, [max_shift] * 4).flatten(2).gather(2, index).view(part.shape)
+
+    changed = {**batch, "input": moved(images)}
+    if batch["target"].ndim == 3:
+        changed["target"] = moved(batch["target"][:, None])[:, 0]
+    return changed
 
 
-def shifted(images: Tensor, offsets: Tensor, max_shift: int) -> Tensor:
-    """Moves each image (batch, channels, height, width) by its offsets (2, batch), 0 to 2 x max_shift, less max_shift
-    pixels down and to the right; zeros come in. A random crop of the padded image is the same."""
-    batch, _, height, width = images.shape
-    rows = offsets[0, :, None] + torch.arange(height, device=images.device)  # (batch, height)
-    columns = offsets[1, :, None] + torch.arange(width, device=images.device)  # (batch, width)
-    padded = pad(images, [max_shift] * 4).permute(0, 2, 3, 1)  # (batch, height, width, channels)
-    each = torch.arange(batch, device=images.device)[:, None, None]
-    return padded[each, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2).contiguous()
+def normaliser(inputs: Tensor) -> Callable[[Batch], Batch]:
+    """Subtracts from the "input" of a batch the mean of `inputs` (n, channels or features, ...), for each channel or
+    feature, and divides by the standard deviation. ValueError where `inputs` are no real numbers."""
+    if not inputs.is_floating_point():
+        raise ValueError(f"data.normalise: inputs hold {inputs.dtype}, which has no mean; set it to false")
+    others = [dim for dim in range(inputs.ndim) if dim != 1]
+    deviation, mean = torch.std_mean(inputs.double(), others, correction=0, keepdim=True)
+    return partial(_normalised, mean=mean.float(), scale=torch.where(deviation > 0, deviation, 1).float())
+
+
+def _normalised(batch: Batch, *, mean: Tensor, scale: Tensor) -> Batch:
+    inputs = batch["input"]
+    return {**batch, "input": (inputs - mean.to(inputs.device)) / scale.to(inputs.device)}

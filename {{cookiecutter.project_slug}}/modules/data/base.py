@@ -9,18 +9,19 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from modules.data.augmentation import augment
+from modules.data.augmentation import augment, normaliser
 from modules.data.checks import check, fingerprint_of
 from modules.data.split_settings import SplitSettings
 from modules.data.splits import Split
 
 Batch = dict[str, Tensor]
+NORMALISED_BY = 10_000  # at most this many training examples, evenly spaced, give mean and standard deviation
 Augment = Callable[[Batch, torch.Generator], Batch]  # of a whole batch: the same draws for an image and its mask
 
 
@@ -80,6 +81,9 @@ class ArrayData(SplitSettings, Data):
     in_memory: bool
     max_shift: int
     flip: bool
+    normalise: bool
+
+    change: ClassVar[Callable[[Batch], Batch] | None] = None  # is done to every batch, in evaluation as well
 
     def __post_init__(self) -> None:
         """ValueError in a sentence where the arrays, the split or the settings do not fit together."""
@@ -98,6 +102,11 @@ class ArrayData(SplitSettings, Data):
         self.arrays = self.fit(loaded.arrays)
         self.fingerprint = loaded.fingerprint or fingerprint_of(*loaded.arrays.values())
         self.warnings = self.check()
+        self._changes = [self.change] if self.change else []
+        if self.normalise:
+            examples = self.part("train")
+            some = torch.arange(0, len(examples), -(-len(examples) // NORMALISED_BY))
+            self._changes += [normaliser(examples.fetch(some, None)["input"])]
 
     @abstractmethod
     def load(self) -> Loaded:
@@ -112,14 +121,17 @@ class ArrayData(SplitSettings, Data):
         return arrays
 
     def part(self, name: str) -> Examples:
-        change = None
+        random_change = None
         if name == "train" and (self.max_shift or self.flip):
-            change = partial(augment, max_shift=self.max_shift, flip=self.flip)
+            random_change = partial(augment, max_shift=self.max_shift, flip=self.flip)
         chosen = self.split.part(name)
-        if not self.in_memory:
-            return MappedExamples(self.arrays, chosen, change)
-        tensors = {key: torch.from_numpy(np.ascontiguousarray(array[chosen])) for key, array in self.arrays.items()}
-        return TensorExamples(tensors, change)
+        examples: Examples = MappedExamples(self.arrays, chosen, random_change)
+        if self.in_memory:
+            arrays = {key: np.ascontiguousarray(array[chosen]) for key, array in self.arrays.items()}
+            examples = TensorExamples({key: torch.from_numpy(array) for key, array in arrays.items()}, random_change)
+        for change in self._changes:
+            examples = ChangedExamples(examples, change)
+        return examples
 
 
 def _named_by(settings: Iterable[Any]) -> list[Path]:

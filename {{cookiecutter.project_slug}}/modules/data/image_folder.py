@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from labkit.runs.data_files import content_hash
-from modules.data.base import ArrayData, Batch, ChangedExamples, Examples, Loaded
+from modules.data.base import ArrayData, Batch, Loaded
 from modules.data.splits import PARTS
 
 try:
@@ -24,6 +24,11 @@ ENDINGS = (".png", ".jpg", ".jpeg")
 COLOURS = {"grey": ("L", "GRAY", 1), "rgb": ("RGB", "RGB", 3)}  # what PIL and simplejpeg call it; channels
 
 
+def from_bytes(batch: Batch) -> Batch:
+    """Pixels of 0 to 255 as numbers from 0 to 1, a batch at a time: as bytes they take a quarter of the memory."""
+    return {**batch, "input": batch["input"].float() / 255}
+
+
 @dataclass(kw_only=True)
 class ImageFolder(ArrayData):
     """<folder>/<class>/<image>, or <folder>/<part>/<class>/<image> for split_kind given. `in_memory`: decoded once at
@@ -32,6 +37,8 @@ class ImageFolder(ArrayData):
     folder: str
     size: int
     colour: str
+
+    change = staticmethod(from_bytes)
 
     def load(self) -> Loaded:
         if self.colour not in COLOURS or self.size < 1:
@@ -54,9 +61,6 @@ class ImageFolder(ArrayData):
             files=[root],  # in whichever folder it lies
             column=[_part(path) for path in paths] if self.split_kind == "given" else None,
         )
-
-    def part(self, name: str) -> Examples:
-        return ChangedExamples(super().part(name), from_bytes)
 
 
 class Images:
@@ -90,11 +94,6 @@ class Images:
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise ValueError(f"data: {path} cannot be read as an image ({error}); remove or replace it") from error
         return np.asarray(image).reshape(self.size, self.size, channels).transpose(2, 0, 1)
-
-
-def from_bytes(batch: Batch) -> Batch:
-    """Pixels of 0 to 255 as numbers from 0 to 1, a batch at a time: as bytes they take a quarter of the memory."""
-    return {**batch, "input": batch["input"].float() / 255}
 
 
 def _part(path: Path) -> Any:

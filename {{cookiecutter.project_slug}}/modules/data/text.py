@@ -5,11 +5,17 @@ from pathlib import Path
 
 import numpy as np
 
-from modules.data.base import ArrayData, Batch, ChangedExamples, Examples, Loaded
+from modules.data.base import ArrayData, Batch, Loaded
 from modules.data.checks import fingerprint_of
 from modules.data.splits import stable_random
 
 PADDING, UNKNOWN = 0, 1  # tokens; the vocabulary follows
+
+
+def trimmed(batch: Batch) -> Batch:
+    """As long as its longest text."""
+    longest = max(1, int(batch["mask"].sum(1).max()))  # waits for the device: shorter batches are worth it
+    return {**batch, "input": batch["input"][:, :longest], "mask": batch["mask"][:, :longest]}
 
 
 @dataclass(kw_only=True)
@@ -22,6 +28,8 @@ class Text(ArrayData):
     characters: bool
     length: int
     rare: int
+
+    change = staticmethod(trimmed)
 
     def load(self) -> Loaded:
         lines = _example(2000) if self.file is None else _read(Path(self.file), self.separator)
@@ -47,15 +55,6 @@ class Text(ArrayData):
             row[: len(tokens)] = tokens
         self.facts |= {"input_shape": (length,), "vocabulary": len(numbers) + 2, "tokens": ["", "?", *known]}
         return {"input": inputs, "mask": inputs != PADDING, "target": arrays["target"]}
-
-    def part(self, name: str) -> Examples:
-        return ChangedExamples(super().part(name), trimmed)
-
-
-def trimmed(batch: Batch) -> Batch:
-    """As long as its longest text."""
-    longest = max(1, int(batch["mask"].sum(1).max()))  # waits for the device: shorter batches are worth it
-    return {**batch, "input": batch["input"][:, :longest], "mask": batch["mask"][:, :longest]}
 
 
 def _read(path: Path, separator: str) -> list[tuple[str, str]]:
