@@ -15,7 +15,7 @@ READ_LINES = 2_150
 SHELF = ("data", "models", "tasks", "training")
 SHELF_FILE_LINES = 120
 CHECK = "check.py"  # of the shelf, but for every kind of data, model and task
-CHECK_LINES = 170
+CHECK_LINES = 175
 BUDGETS = {
     "modules/figures": 200,
     "labkit": 7_800,  # the aim is 4,800: lower this with every change that gets nearer to it

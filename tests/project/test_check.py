@@ -13,6 +13,7 @@ import torch
 from labkit.launching.main import main
 from matplotlib.image import imread
 from modules.check import check
+from modules.data.picture import draw
 from modules.models import networks
 from modules.tasks import classification
 from modules.tasks.classification import Classification
@@ -78,7 +79,7 @@ def test_images_have_a_line_for_each_check_and_one_picture(checked: Any) -> None
     assert found.of("parts") == ["ok: 60 train, 20 validation, 20 test examples, none of them in two parts"]
     assert found.of("batch")[0].startswith("ok: input (8, 1, 4, 4) float32 from ")
     assert found.of("batch")[0].endswith("; target (8,) int64 from 1 to 3")
-    assert found.of("targets")[0] == "ok: train: 25.0% 0, 25.0% 1, 25.0% 2, 25.0% 3"
+    assert found.of("targets")[0] == "ok: train: 0 (25.0%), 1 (25.0%), 2 (25.0%), 3 (25.0%)"
     assert found.of("loss")[0].endswith(" before training, where chance gives 1.386")
     assert re.search(r"a run of 14 steps takes 0\.\d s without its evaluations", found.of("cost")[0])
     assert "they are learnt by heart" in found.of("one batch")[0]
@@ -94,8 +95,8 @@ def test_a_rare_class_and_an_example_in_two_parts_are_named(checked: Any, tmp_pa
     assert found.of("data") == [f"look: {twice}; correct the data, or say so beside every result"]
     assert found.of("parts") == ["ok: 120 train, 40 validation, 40 test examples"]
     rare = "yes is rare: a mean over all of them hides it"
-    assert found.of("targets")[0] == f"look: train: 95.0% no, 5.0% yes; {rare}"
-    assert found.of("targets")[2] == "ok: test: 95.0% no, 5.0% yes"
+    assert found.of("targets")[0] == f"look: train: no (95.0%), yes (5.0%); {rare}"
+    assert found.of("targets")[2] == "ok: test: no (95.0%), yes (5.0%)"
     assert found.of("batch")[0].startswith("ok: input (8, 3) float32")
 
 
@@ -108,7 +109,8 @@ def test_pixels_up_to_255_in_a_memory_map_are_named(checked: Any, tmp_path: Path
     assert re.match(r"look: input .* from \d\.\d+ to 25\d, mean 1\d\d, std 7\d", found.of("batch")[0])
     assert found.of("batch")[0].endswith("scale them")
     sample = re.match(
-        r"ok: train, (\d,\d+) examples of it: 8 classes, (\d+)\..% \w to (\d+)\..% \w", found.of("targets")[0]
+        r"ok: train, (\d,\d+) examples of it: 8 classes, most often \w \((\d+)\..%\), least often \w \((\d+)\..%\)",
+        found.of("targets")[0],
     )
     assert sample
     assert 4_000 < int(sample[1].replace(",", "")) <= 5_000
@@ -119,15 +121,17 @@ def test_pixels_up_to_255_in_a_memory_map_are_named(checked: Any, tmp_path: Path
 def test_texts_and_masks_and_numbers_are_described(checked: Any) -> None:
     found = checked("data=text", "model=transformer_text", *SHORT)
     assert re.match(r"ok: input \(8, \d+\) int64 from 0 to \d+; mask .* bool, \d+% True", found.of("batch")[0])
-    assert re.match(r"ok: train: 51.\d% positive, 48.\d% negative", found.of("targets")[0])
+    assert re.match(r"ok: train: positive \(51.\d%\), negative \(48.\d%\)", found.of("targets")[0])
     found = checked("data=shapes", "data.examples=40", "data.size=8", "task=segmentation", "model=unet", *SHORT)
-    assert re.match(r"(ok|look): train: \d\d.\d% background, \d+.\d% \w+, \d+.\d% \w+", found.of("targets")[0])
+    assert re.match(
+        r"(ok|look): train: background \(\d\d.\d%\), \w+ \(\d+.\d%\), \w+ \(\d+.\d%\)", found.of("targets")[0]
+    )
     assert found.of("loss")[0].endswith("where chance gives 1.099")
     found = checked("data=table_regression", "task=regression", "model=mlp", *SHORT)
     assert found.of("targets")[0] == "ok: train: from 25 to 346, mean 152.7, std 79.83"
     assert found.of("loss")[0].endswith("where chance gives 1")
     found = checked("data=shapes_labels", "data.examples=40", "data.size=8", "task=multilabel", "model=net2", *SHORT)
-    assert re.match(r"ok: train: \d\d.\d% \w+, \d\d.\d% \w+$", found.of("targets")[0])
+    assert re.match(r"ok: train: \w+ \(\d\d.\d%\), \w+ \(\d\d.\d%\)$", found.of("targets")[0])
     assert found.of("loss")[0].endswith("where chance gives 0.6931")
     assert len(found.pictures) == 4
 
@@ -146,6 +150,28 @@ def test_a_frozen_network_does_not_learn_a_batch(checked: Any, monkeypatch: pyte
     assert found.of("one batch")[0].endswith(
         "; look at optimizer.lr, the labels in the picture, and the size of the model"
     )
+
+
+def test_a_step_that_fails_is_a_sentence(checked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Whole(networks.Linear):
+        def forward(self, inputs: Tensor) -> Tensor:
+            return super().forward(inputs).detach()
+
+    with pytest.raises(
+        ValueError, match=r"does not require grad.*\(RuntimeError\); the batch holds input \(8, 1, 4, 4\)"
+    ):
+        checked(*SMALL[:4], "model=linear", *SHORT, f"model._target_={install(monkeypatch, networks, Whole)}")
+
+
+def test_a_first_loss_far_below_that_of_chance_is_named(checked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Tenth(Classification):
+        def step(self, batch: Batch) -> tuple[Tensor, dict[str, Value]]:
+            loss, values = super().step(batch)
+            return loss / 10, values
+
+    found = checked(*SMALL, f"task._target_={install(monkeypatch, classification, Tenth)}")
+    assert found.of("loss")[0].startswith("look: 0.1")
+    assert found.of("loss")[0].endswith("; is the answer in the input, or is the network trained already?")
 
 
 def test_a_task_of_the_users_own_is_checked_without_its_chance_loss(
@@ -170,6 +196,32 @@ def test_turns_against_each_other_are_left_out_of_the_one_batch(checked: Any, mo
     found = checked(*SMALL[:4], *words, *SHORT)
     assert found.of("one batch")[0].startswith("ok: not tried: where several turns work against each other")
     assert " ms a step" in found.of("cost")[0]
+
+
+def test_the_picture_shows_each_example_with_its_label() -> None:
+    images = torch.rand(3, 1, 4, 4)
+    facts = {"class_names": ["cat", "$dog$"]}
+    figure = draw({"input": images, "target": torch.tensor([1, 0, 1])}, facts)
+    assert [axes.get_title() for axes in figure.axes][:3] == ["$dog$", "cat", "$dog$"]
+    shown = [axes.images[0].get_array() for axes in figure.axes[:3]]
+    low, high = float(images.min()), float(images.max())
+    assert all(
+        np.allclose(pixels, (image[0] - low) / (high - low)) for pixels, image in zip(shown, images, strict=True)
+    )
+    masks = torch.tensor([[[0, 1], [1, -100]]])
+    figure = draw({"input": torch.rand(1, 3, 2, 2), "target": masks}, facts)
+    assert figure.axes[0].images[0].get_array().shape == (2, 2, 3)
+    assert figure.axes[0].images[1].get_array().filled(9).tolist() == [[0, 1], [1, 9]]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["cat", "$dog$"]
+    facts = {"class_names": ["bad", "good"], "tokens": ["", "?", "very", "nice"]}
+    figure = draw({"input": torch.tensor([[2, 3, 0], [1, 0, 0]]), "target": torch.tensor([1, 0])}, facts)
+    assert [text.get_text() for text in figure.axes[0].texts] == ["good", "very nice", "bad", "?"]
+    facts = {"target_mean": 100.0, "target_scale": 10.0}
+    figure = draw({"input": torch.rand(2, 5), "target": torch.tensor([0.5, -1.0])}, facts)
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["105", "90"]
+    target = torch.tensor([[1.0, 1.0], [0.0, 0.0]])
+    figure = draw({"input": torch.rand(2, 3, 7), "target": target}, {"label_names": ["a", "b"]})
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["a, b", "none"]
 
 
 @pytest.mark.parametrize(

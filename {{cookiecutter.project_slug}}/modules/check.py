@@ -24,10 +24,10 @@ from modules.data.picture import draw
 from modules.data.splits import PARTS
 from modules.parts import make_batches, make_data, make_trainer, set_up_torch
 from modules.randomness import epoch_order
-from modules.training.first_batch import out_of_memory
+from modules.training.first_batch import mistakes_named, out_of_memory
 from modules.training.trainer import Trainer
 
-WARM_UP_STEPS = 3  # not timed: they choose kernels and start workers
+WARM_UP_STEPS = 2  # not timed: they choose kernels and start workers
 COST_STEPS = 30
 COST_SECONDS = 3.0
 FEW = 32  # examples to be learnt by heart
@@ -78,7 +78,7 @@ def findings(config: TrainConfig, data: Data, trainer: Trainer) -> Iterator[Find
     draw(batch, data.facts).savefig(path, dpi=150)
     yield Finding("picture", f"open {path} to see what the network gets, and whether the labels are right")
     yield first_loss(trainer)
-    yield cost(trainer)
+    yield cost(trainer, batch)
     yield one_batch(config, data, trainer.device)
 
 
@@ -94,9 +94,9 @@ def parts(data: Data) -> Iterator[Finding]:
 
 
 def first_loss(trainer: Trainer) -> Finding:
-    """Before training, on some batches of the validation part."""
+    """Before training, on one batch of the validation part."""
     batches = trainer.validation.in_order(trainer.config.evaluation_batch_size)
-    loss = trainer.evaluate(itertools.islice(batches, 4)).metrics["loss"]
+    loss = trainer.evaluate(itertools.islice(batches, 1)).metrics["loss"]
     chance = trainer.task.chance_loss
     if chance is None:
         return Finding("loss", f"{loss:.4g} before training; the task has no chance_loss to compare it with")
@@ -108,13 +108,14 @@ def first_loss(trainer: Trainer) -> Finding:
     return Finding("loss", found)
 
 
-def cost(trainer: Trainer) -> Finding:
-    """Of a step as configured, and of all of them."""
+def cost(trainer: Trainer, batch: Batch) -> Finding:
+    """Of a step as configured, and of all of them. ValueError where a step fails, naming what is in the `batch`."""
     on_gpu = trainer.device.type == "cuda"
     wait = torch.cuda.synchronize if on_gpu else lambda: None
     with contextlib.closing(_endless(trainer)) as batches:
-        for _ in range(WARM_UP_STEPS):
-            trainer.update(batches)
+        with mistakes_named([batch]):
+            for _ in range(WARM_UP_STEPS):
+                trainer.update(batches)
         wait()
         started = time.perf_counter()
         fetching = 0.0
@@ -150,10 +151,11 @@ def one_batch(config: TrainConfig, data: Data, device: torch.device) -> Finding:
     end = time.perf_counter() + FEW_SECONDS
     step = 0
     while step < FEW_STEPS and time.perf_counter() < end and math.isfinite(loss) and loss > LEARNT * first:
-        for _ in range(20):
-            trainer.update(itertools.repeat(batch))
-        step += 20
-        loss = trainer.evaluate([batch]).metrics["loss"]
+        trainer.update(itertools.repeat(batch))
+        step += 1
+        if step % 20 == 0:
+            loss = trainer.evaluate([batch]).metrics["loss"]
+    loss = trainer.evaluate([batch]).metrics["loss"]
     found = f"the loss of {few} training examples goes from {first:.3g} to {loss:.3g} in {step} steps"
     if loss <= LEARNT * first:
         return Finding("one batch", f"{found}: they are learnt by heart")

@@ -57,8 +57,9 @@ def _described(tensor: Tensor) -> str:
 
 def _shares(shares: np.ndarray, names: Sequence[str]) -> tuple[str, str]:
     order = np.argsort(-shares, kind="stable").tolist()
-    each = [f"{shares[k]:.1%} {names[k]}" for k in order]
-    found = ", ".join(each) if len(each) <= NAMED else f"{len(each)} classes, {each[0]} to {each[-1]}"
+    each = [f"{names[k]} ({shares[k]:.1%})" for k in order]
+    extremes = f"{len(each)} classes, most often {each[0]}, least often {each[-1]}"
+    found = ", ".join(each) if len(each) <= NAMED else extremes
     rare = shares[order[-1]] < RARE * shares[order[0]]
     return found, f"{names[order[-1]]} is rare: a mean over all of them hides it" if rare else ""
 
