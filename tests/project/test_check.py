@@ -105,7 +105,7 @@ def test_pixels_up_to_255_in_a_memory_map_are_named(checked: Any, tmp_path: Path
     np.save(tmp_path / "targets-000.npy", np.arange(40_000) % 8)
     words = ("data=memory_map", f"data.folder={tmp_path}", "data.class_names=[a,b,c,d,e,f,g,h]", "model=linear")
     found = checked(*words, *SHORT)
-    assert found.of("parts")[0].endswith("examples; too large to search for equal ones")
+    assert found.of("parts")[0].endswith("examples; equal ones were not searched for")
     assert re.match(r"look: input .* from \d\.\d+ to 25\d, mean 1\d\d, std 7\d", found.of("batch")[0])
     assert found.of("batch")[0].endswith("scale them")
     sample = re.match(

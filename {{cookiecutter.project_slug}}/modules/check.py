@@ -87,7 +87,7 @@ def parts(data: Data) -> Iterator[Finding]:
     found = ", ".join(f"{len(data.split.part(part)):,} {part}" for part in PARTS) + " examples"
     if not data.warnings:
         searched = isinstance(data, ArrayData) and data.in_memory and data.arrays["input"].nbytes <= LARGEST_BYTES
-        found += ", none of them in two parts" if searched else "; too large to search for equal ones"
+        found += ", none of them in two parts" if searched else "; equal ones were not searched for"
     yield Finding("parts", found)
     for warning in data.warnings:
         yield Finding("data", warning.removeprefix("data: "), "correct the data, or say so beside every result")
