@@ -152,6 +152,14 @@ def test_a_frozen_network_does_not_learn_a_batch(checked: Any, monkeypatch: pyte
     )
 
 
+def test_a_batch_that_time_was_too_short_for_is_no_fault(checked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"FEW_SECONDS": 1.0, "FEW_STEPS": 10**9, "LEARNT": 0.0}.items():
+        monkeypatch.setattr(f"modules.check.{name}", value)
+    found = checked(*SMALL[:4], "model=linear", *SHORT, "optimizer.lr=0.01")
+    assert found.of("one batch")[0].startswith("ok: the loss of 8 training examples goes from ")
+    assert found.of("one batch")[0].endswith(" steps, all that 1 s allow: it is on its way")
+
+
 def test_a_step_that_fails_is_a_sentence(checked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     class Whole(networks.Linear):
         def forward(self, inputs: Tensor) -> Tensor:

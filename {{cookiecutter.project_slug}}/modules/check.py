@@ -159,6 +159,8 @@ def one_batch(config: TrainConfig, data: Data, device: torch.device) -> Finding:
     found = f"the loss of {few} training examples goes from {first:.3g} to {loss:.3g} in {step} steps"
     if loss <= LEARNT * first:
         return Finding("one batch", f"{found}: they are learnt by heart")
+    if step < FEW_STEPS and loss < first / 2:
+        return Finding("one batch", f"{found}, all that {FEW_SECONDS:g} s allow: it is on its way")
     if frozen := sum(p.numel() for p in trainer.bare.parameters() if not p.requires_grad):
         return Finding("one batch", found, f"{frozen:,} weights are frozen (requires_grad is False)")
     return Finding("one batch", found, "look at optimizer.lr, the labels in the picture, and the size of the model")
