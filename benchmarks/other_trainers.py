@@ -23,12 +23,10 @@ import torch
 from lightning.fabric import Fabric
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
-from modules.config import TrainConfig
-from modules.data.base import ArrayData
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, TensorDataset
-from trainer_overhead import digits_data, mlp, optimizer_of, settings, with_trainer
+from trainer_overhead import ArrayData, TrainConfig, digits_data, mlp, optimizer_of, settings, with_trainer
 
 Batch = tuple[Tensor, Tensor]
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -121,6 +122,7 @@ def test_a_kept_number_and_its_target_are_in_the_unit_of_the_target(runs_dir: Pa
     folder = train_small(runs_dir, base=("data=table_regression", "task=regression", "model=mlp", "training.epochs=3"))
     evaluate_all(runs_dir, predictions=True)
     kept = predictions_of(folder)
-    assert kept["target"].tolist() == pytest.approx(load_diabetes().target[kept["example"]], rel=1e-6)
+    bunch: Any = load_diabetes()
+    assert kept["target"].tolist() == pytest.approx(bunch.target[kept["example"]], rel=1e-6)
     measured = np.sqrt(np.mean((kept["value"] - kept["target"]) ** 2.0))
     assert metrics_of_test(folder)["test/rmse"] == pytest.approx(measured, rel=1e-5)

@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import datasets
 import numpy as np
 import pyarrow as pa
 import pytest
+from datasets import config as datasets_config
 from modules.data import prepare as preparing
 from modules.data.base import ArrayData
 from modules.data.prepare import PrepareConfig, prepare
@@ -35,7 +35,7 @@ def encoded(pixels: np.ndarray) -> dict[str, Any]:
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the files of a data set as the hub has them: Parquet with encoded images, and their features."""
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    monkeypatch.setattr(datasets_config, "HF_DATASETS_CACHE", tmp_path / "cache")
     return tmp_path / "repository"
 
 

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -180,6 +181,30 @@ class Items(Brightness):
 class Wrong(Brightness):
     def step(self, batch: Batch) -> tuple[Tensor, dict[str, Value]]:
         return nn.functional.cross_entropy(self.network(batch["input"])[:, :2], batch["target"] + 2), {}
+
+
+RETURNED: dict[str, tuple[Callable[..., Any], str]] = {
+    "no pair": (lambda loss, _: loss, "step must return a pair"),
+    "no names": (lambda loss, _: (loss, None), "step must return a pair: the loss, and a dictionary"),
+    "a loss for each example": (
+        lambda loss, _: (loss.expand(4), {}),
+        "the loss must be a tensor that holds",
+    ),
+    "a number": (lambda loss, _: (loss.item(), {}), "the loss must be a tensor"),
+    "a detached loss": (lambda loss, _: (loss.detach(), {}), "no weight has a part in the loss"),
+}
+
+
+@pytest.mark.parametrize("mistake", RETURNED)
+def test_what_a_step_must_return_is_said_before_training(mistake: str) -> None:
+    change, answer = RETURNED[mistake]
+
+    class Returning(Brightness):
+        def step(self, batch: Batch) -> Any:
+            return change(*super().step(batch))
+
+    with pytest.raises(ValueError, match=f"^task: {answer}"):
+        brightness(task=Returning)
 
 
 def test_an_ordinary_mistake_in_a_task_is_a_sentence_before_training() -> None:

@@ -192,7 +192,7 @@ def test_a_table_that_cannot_be_used_is_refused_in_a_sentence(name: str, tmp_pat
         (b"size,price\n", "has no rows"),
         (b'a,b\n"1,2\n', "cannot be read as a table"),
         (b"a,b\n\xff\xfe,1\n", "cannot be read as a table"),
-        (b"size;price\n1;2\n3;4\n", r'there is no column "price" in .*; it has size;price'),
+        (b"size;price\n1;2\n3;4\n", r'there is no column "price" in .*; it has size;price; set data\.separator'),
     ],
 )
 def test_a_file_that_is_no_table_is_refused_in_a_sentence(content: bytes | None, message: str, tmp_path: Path) -> None:

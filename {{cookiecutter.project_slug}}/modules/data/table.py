@@ -42,7 +42,8 @@ class Table(ArrayData):
             for column in columns:
                 if column not in frame:
                     found = f'there is no column "{column}" in {path}{nearest(column, frame.columns)}'
-                    raise ValueError(f"data.{key}: {found}; it has {', '.join(map(str, frame.columns[:20]))}")
+                    hint = "; set data.separator" if frame.shape[1] == 1 else ""
+                    raise ValueError(f"data.{key}: {found}; it has {', '.join(map(str, frame.columns[:20]))}{hint}")
                 if key in ("target", "split_column") and frame[column].isna().any():
                     rows = np.flatnonzero(frame[column].isna())
                     found = f'"{column}" is missing in {len(rows)} rows, the first is {rows[0]}'

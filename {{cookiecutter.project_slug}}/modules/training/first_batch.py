@@ -8,14 +8,15 @@ import math
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
 from labkit.text import nearest, quantity_of
 from modules.config import TrainingConfig
 from modules.training.metrics import check_value
-from modules.training.task import Batch
+from modules.training.task import Batch, Mean
 
 if TYPE_CHECKING:
     from modules.training.trainer import Trainer
@@ -28,9 +29,9 @@ def try_out(trainer: Trainer) -> None:
     size = trainer.config.evaluation_batch_size
     first = list(itertools.islice(trainer.validation.in_order(size), 1))
     with mistakes_named(first):
-        metrics = trainer.evaluate(first).metrics
         for batch in first:
             _try_training(trainer, {name: part[: trainer.config.batch_size] for name, part in batch.items()})
+        metrics = trainer.evaluate(first).metrics
     known = {f"validation/{name}": value for name, value in metrics.items()}
     name = trainer.config.monitor
     if name not in known:
@@ -48,14 +49,21 @@ def out_of_memory(config: TrainingConfig) -> ValueError:
 
 
 def _try_training(trainer: Trainer, batch: Batch) -> None:
-    """What `step` returns in training, without a change to the network: ValueError where it cannot be averaged."""
+    """What `step` returns in training, without a change to the network: ValueError where it cannot be trained on."""
     with trainer.evaluating() as task:
         task.training = True
         for turn in task.turns:
             task.turn = turn
-            _, values = task.step(batch)
-            for name, value in values.items():
+            found: Any = task.step(batch)
+            if not isinstance(found, tuple) or len(found) != 2 or not isinstance(found[1], dict):
+                raise ValueError("task: step must return a pair: the loss, and a dictionary of what else to report")
+            for name, value in found[1].items():
                 check_value(name, value, len(next(iter(batch.values()))))
+            loss = found[0].total if isinstance(found[0], Mean) else found[0]
+            if not isinstance(loss, Tensor) or loss.ndim:
+                raise ValueError("task: the loss must be a tensor that holds one number, or a Mean; take its mean()")
+            if not loss.requires_grad:
+                raise ValueError("task: no weight has a part in the loss; look for detach(), no_grad() or argmax()")
 
 
 @contextlib.contextmanager
