@@ -132,8 +132,9 @@ def test_a_students_figure_is_drawn_even_in_place_of_ours(study: Path, tmp_path:
 def test_a_name_without_a_file_is_answered_with_what_there_is_in_both_places(study: Path, tmp_path: Path) -> None:
     add_run(study)
     expected = (
-        r"figures: there is no confusion\.py in modules/figures or in labkit/reporting/figures; there are: comparison, "
-        r'confusion_matrix, cost, learning_curves, paired_seeds, swept_keys; did you mean "confusion_matrix"\?'
+        r"figures: there is no confusion\.py in modules/figures or in labkit/reporting/figures; there are: attention, "
+        r"comparison, confusion_matrix, cost, learning_curves, paired_seeds, swept_keys; "
+        r'did you mean "confusion_matrix"\?'
     )
     with pytest.raises(ValueError, match=expected):
         draw_figures(found(study), ["confusion"], OWN, WIDTH, FONT, tmp_path)
@@ -156,7 +157,10 @@ def test_every_figure_is_as_wide_as_asked_and_what_is_not_drawn_is_said(study: P
     assert list(captions) == [
         *("comparison", "learning_curves", "paired_seeds", "paired_differences", "confusion_matrix", "cost"),
     ]
-    assert not_drawn == ["swept_keys: model is all that varies, and figure comparison shows what it does."]
+    assert not_drawn == [
+        "swept_keys: model is all that varies, and figure comparison shows what it does.",
+        "attention: no run with results is a transformer.",
+    ]
     for name in captions:
         box = re.search(rb"/MediaBox \[ 0 0 ([\d.]+) ", (tmp_path / f"{name}.pdf").read_bytes())
         assert box
@@ -208,6 +212,7 @@ def test_one_run_has_the_figures_that_one_run_can_have(accuracy: float | None, s
         assert said == {
             "paired_seeds": "there is one setting.",
             "swept_keys": "the runs differ in nothing but the seed.",
+            "attention": "no run with results is a transformer.",
         }
     for result in results.values():
         for _, figure, _ in [] if isinstance(result, str) else result:
