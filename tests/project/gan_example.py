@@ -33,7 +33,7 @@ class Adversarial(Task):
     """In each step the discriminator takes its turn, and then the generator; each has an optimizer of its own."""
 
     turns = ("discriminator", "generator")
-    metrics: ClassVar = {"fooled": Metric("max", "Images taken for real")}
+    metrics: ClassVar = {"fooled": Metric("max", "images taken for real")}
 
     def step(self, batch: Batch) -> tuple[Tensor, dict[str, Value]]:
         made = self.network("generator", self.noise(len(batch["input"])))

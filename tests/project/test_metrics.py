@@ -71,7 +71,7 @@ def test_the_training_metrics_of_a_row_are_means_over_all_steps_since_the_last_r
 class Brightness(Task):
     """Finds the brightness of an image: one method is all that a task needs; `visualise` may be filled."""
 
-    metrics: ClassVar = {"mae": Metric("min", "Mean absolute error")}
+    metrics: ClassVar = {"mae": Metric("min", "mean absolute error")}
 
     def step(self, batch: Batch) -> tuple[Tensor, dict[str, Value]]:
         error = self.network(batch["input"])[:, 0] - batch["input"].mean((1, 2, 3))

@@ -6,13 +6,14 @@ an improvement; *not decidable* otherwise, and with fewer than five seeds. The h
 comparisons are.
 """
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
 
-from labkit.reporting.collect import Results
+from labkit.reporting.collect import FOLD, Results
 from labkit.reporting.comparisons import CORRECTED, Comparison, find_groups
-from labkit.reporting.grouping import Group, as_text
+from labkit.reporting.grouping import Group, as_text, seed_text
 from labkit.reporting.statistics import TEST_FROM, seeds_needed
 from labkit.reporting.study_file import Setting, StudyFile
 from labkit.text import counted
@@ -59,7 +60,7 @@ def answer(results: Results, file: StudyFile, comparisons: list[Comparison]) -> 
         else:
             why = "the two differ in more than the plan names, so nothing tells which of it makes the difference"
         verdicts.append(Verdict(f"{_name(own)} against {_name(against)}", NOT_DECIDABLE, why, None, None))
-    return _together(file, verdicts)
+    return _together(results, file, verdicts)
 
 
 def _judge(results: Results, file: StudyFile, comparison: Comparison, tests: int) -> Verdict:
@@ -74,17 +75,16 @@ def _judge(results: Results, file: StudyFile, comparison: Comparison, tests: int
 
 def _decide(results: Results, file: StudyFile, comparison: Comparison) -> tuple[str, str]:
     """The word, and what there is to say beside the numbers."""
+    run = results.repetition
     groups = (results.groups[comparison.group], results.groups[comparison.against])
     # Nothing is decided while planned seeds are to come: whoever keeps looking finds something in the end.
     if to_come := [sentence for group in groups if (sentence := _to_come(results, file, group))]:
         return NOT_DECIDABLE, " and ".join(to_come)
     if min(comparison.n) < TEST_FROM:
-        return NOT_DECIDABLE, f"a test needs at least {TEST_FROM} seeds per setting"
+        return NOT_DECIDABLE, f"a test needs at least {TEST_FROM} {run}s per setting"
     if not np.isfinite(comparison.p_holm):
-        return (
-            NOT_DECIDABLE,
-            "every seed gives the same difference: the seed has no effect, so there is nothing to test",
-        )
+        why = f"every {run} gives the same difference: the {run} has no effect, so there is nothing to test"
+        return NOT_DECIDABLE, why
     difference = comparison.difference
     gain = results.sign * difference.mean
     largest = max(results.sign * difference.low, results.sign * difference.high)  # that the interval allows
@@ -92,7 +92,7 @@ def _decide(results: Results, file: StudyFile, comparison: Comparison) -> tuple[
     if improved and gain >= file.smallest_difference:
         return SUPPORTED, ""
     if largest < file.smallest_difference or largest <= 0:
-        return NOT_SUPPORTED, f"the interval rules out an improvement of {file.smallest_difference:.4g}"
+        return NOT_SUPPORTED, f"the interval rules out an improvement of {results.amount(file.smallest_difference)}"
     if improved:
         return NOT_DECIDABLE, "there is an improvement, but it may be too small to matter"
     return NOT_DECIDABLE, ""
@@ -101,7 +101,7 @@ def _decide(results: Results, file: StudyFile, comparison: Comparison) -> tuple[
 def _numbers(results: Results, file: StudyFile, comparison: Comparison) -> str:
     difference = comparison.difference
     own, other = comparison.n
-    text = f"{results.metric} differs by {difference.mean:+.4g}"
+    text = f"{results.names.opening(results.metric)} differs by {difference.mean:+.4g}"
     counts = f"n = {own}" if own == other else f"n = {own} and {other}"
     if np.isfinite(difference.low):
         level = f"{100 * (1 - file.alpha):g} % t interval"
@@ -110,20 +110,27 @@ def _numbers(results: Results, file: StudyFile, comparison: Comparison) -> str:
         text += f" ({counts})"
     if np.isfinite(comparison.p_holm):
         text += f", Holm-adjusted p = {comparison.p_holm:.2g}"
-    return f"{text}; {file.smallest_difference:.4g} is the smallest difference that matters"
+    return f"{text}; {results.amount(file.smallest_difference)} is the smallest difference that matters"
 
 
 def _to_come(results: Results, file: StudyFile, group: Group) -> str:
-    """Which planned seeds have no result; one that diverged has given all that it can."""
-    position = results.repeats.index("seed")
-    there = {repeat[position] for repeat in (*group.repeats, *group.diverged)}
-    absent = [str(seed) for seed in file.seeds if seed not in there]
+    """Which planned seeds have no result, or which folds; one that diverged has given all that it can."""
+    folds = file.folds or (group.config.get("data.folds") if FOLD in results.repeats else None)
+    planned = list(itertools.product(file.seeds, range(folds) if folds else [None]))
+    places = [results.repeats.index(key) for key in ("seed", FOLD) if key in results.repeats]
+    there = {tuple(repeat[place] for place in places) for repeat in (*group.repeats, *group.diverged)}
+    absent = [repeat for repeat in planned if (repeat if folds else repeat[:1]) not in there]
     if not absent:
         return ""
-    return f"{group.label} lacks the planned {'seed' if len(absent) == 1 else 'seeds'} {', '.join(absent)}"
+    plural = "" if len(absent) == 1 else "s"
+    if not folds:
+        return f"{group.label} lacks the planned seed{plural} {', '.join(str(seed) for seed, _ in absent)}"
+    if len(file.seeds) == 1:
+        return f"{group.label} lacks the planned fold{plural} {', '.join(str(fold) for _, fold in absent)}"
+    return f"{group.label} lacks the planned run{plural} {', '.join(map(seed_text, absent))} (seed/fold)"
 
 
-def _together(file: StudyFile, verdicts: list[Verdict]) -> Answer:
+def _together(results: Results, file: StudyFile, verdicts: list[Verdict]) -> Answer:
     words = {verdict.word for verdict in verdicts}
     if not verdicts:
         return Answer(NOT_DECIDABLE, "The study's file plans no comparison.", verdicts)
@@ -132,12 +139,12 @@ def _together(file: StudyFile, verdicts: list[Verdict]) -> Answer:
     if NOT_SUPPORTED in words:
         lost = "; ".join(verdict.name for verdict in verdicts if verdict.word == NOT_SUPPORTED)
         return Answer(NOT_SUPPORTED, f"No improvement that matters: {lost}.", verdicts)
-    seeds = min(min(verdict.comparison.n) if verdict.comparison else 0 for verdict in verdicts)
-    word = f"{NOT_DECIDABLE} with {counted(seeds, 'seed')}"
+    runs = min(min(verdict.comparison.n) if verdict.comparison else 0 for verdict in verdicts)
+    word = f"{NOT_DECIDABLE} with {counted(runs, results.repetition)}"
     needed = [verdict.seeds_needed for verdict in verdicts if verdict.seeds_needed]
     if not needed:
-        return Answer(word, "These runs do not tell how many seeds would be enough.", verdicts)
-    found = f"would find a difference of {file.smallest_difference:.4g}"
+        return Answer(word, f"These runs do not tell how many {results.repetition}s would be enough.", verdicts)
+    found = f"would find a difference of {results.amount(file.smallest_difference)}"
     return Answer(word, f"With {max(needed)} seeds per setting, 80 % of such studies {found}.", verdicts)
 
 

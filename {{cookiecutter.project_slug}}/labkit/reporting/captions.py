@@ -10,35 +10,38 @@ from labkit.reporting.collect import Results
 from labkit.reporting.comparisons import CORRECTED, PAIRED, WELCH, Comparison
 from labkit.reporting.findings import BEST, TIED, Findings
 from labkit.reporting.grouping import seed_text
+from labkit.reporting.names import BETTER
 from labkit.reporting.rounding import percent
 from labkit.reporting.statistics import CONFIDENCE, INTERVAL_FROM, SIGN_FLIP_FROM, TEST_FROM
-from labkit.text import split_of
+from labkit.text import counted, split_of
 
-MEAN_INTERVAL = f"{100 * CONFIDENCE:g} % t interval of the mean (from {INTERVAL_FROM} seeds)"
 NO_TESTS = "No tests, hence no correction."
+SHARED = "corrected for the examples that splits of one data set share (Nadeau and Bengio)"
 TESTS = {
-    PAIRED: "the t test on pairs of the same seed",
-    WELCH: "Welch's t test where the two have different seeds",
-    CORRECTED: "the t test on pairs, corrected for splits of one data set (Nadeau and Bengio)",
+    PAIRED: "the t test on pairs of the same {}",
+    WELCH: "Welch's t test where the two have different {}s",
+    CORRECTED: f"the t test on pairs, {SHARED}",
 }
 MOST_NAMED = 3  # comparisons whose missing seeds a caption lists
 
 
 def basis(findings: Findings, metric: str, settings: Iterable[int]) -> str:
     """What the numbers rest on: how many seeds, which split, and which evaluation of a run."""
-    counts = seeds_per_setting(findings.summary[metric][i].n for i in settings)
+    counts = runs_per_setting(findings.results, (findings.summary[metric][i].n for i in settings))
     return f"{counts}. Split: {split_of(metric)}. {selection_rule(findings.results)}"
+
+
+def mean_interval(results: Results) -> str:
+    """Which interval the means have."""
+    corrected = any(results.test_per_train(results.metric, group) for group in results.groups)
+    start = f"{percent(CONFIDENCE)} % t interval of the mean (from {INTERVAL_FROM} {results.repetition}s"
+    return f"{start}; {SHARED})" if corrected else f"{start})"
 
 
 def selection_rule(results: Results) -> str:
     """The sentence on which evaluation of a run counts."""
     end = {"max": "highest", "min": "lowest"}[results.monitor["direction"]]
-    return f"Of each run, the evaluation with the {end} {results.monitor['metric']} counts."
-
-
-def counted(count: int, noun: str) -> str:
-    """1 seed, 3 seeds."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    return f"Of each run, the evaluation with the {end} {results.names.title(results.monitor['metric'])} counts."
 
 
 def from_to(counts: Iterable[int]) -> str:
@@ -47,10 +50,12 @@ def from_to(counts: Iterable[int]) -> str:
     return f"{first} to {others[-1]}" if others else str(first)
 
 
-def seeds_per_setting(counts: Iterable[int]) -> str:
+def runs_per_setting(results: Results, counts: Iterable[int]) -> str:
     """n = 5 seeds per setting."""
     number = from_to(counts)
-    return "one seed per setting" if number == "1" else f"n = {number} seeds per setting"
+    if number == "1":
+        return f"one {results.repetition} per setting"
+    return f"n = {number} {results.repetition}s per setting"
 
 
 def paragraph(*sentences: str) -> str:
@@ -70,9 +75,11 @@ PROVENANCE = (
 
 def summary_caption(findings: Findings, metric: str) -> str:
     results = findings.results
-    marks = f"No best is marked: it would be chosen by {results.metric}, not here."
+    marks = f"No best is marked: it would be chosen by {results.title}, not here."
+    over = f"{results.repetition}s"
     return paragraph(
-        f"{metric} per setting over n seeds: mean, sample standard deviation (from 2 seeds) and {MEAN_INTERVAL}.",
+        f"{results.names.opening(metric)} per setting over n {over}: mean, sample standard deviation (from 2 {over}) "
+        f"and {mean_interval(results)}; {BETTER[results.direction]} is better.",
         selection_rule(results),
         _marks(findings) if metric == results.metric else marks,
     )
@@ -90,24 +97,26 @@ def comparison_caption(findings: Findings, columns: list[str]) -> str:
         why += f"studies/{results.study.name}.yaml can name one."
     elif len(opponents) == 1:
         of_which = f"{opponent}, the baseline"
-    what = f"Difference in {results.metric}, setting minus {of_which}"
+    what = f"Difference in {results.label}, setting minus {of_which}"
     return _difference_caption(findings, comparisons, what, columns, why)
 
 
 def ablation_caption(findings: Findings, columns: list[str]) -> str:
-    what = (
-        f"Difference in {findings.results.metric} that each ablation makes, setting minus the same setting without it"
-    )
+    label = findings.results.label
+    what = f"Difference in {label} that each ablation makes, setting minus the same setting without it"
     return _difference_caption(findings, findings.ablations, what, columns)
 
 
-def per_class_caption(findings: Findings, quantities: Iterable[str], shown: int) -> str:
+def per_class_caption(findings: Findings, measured: Iterable[str], shown: int, kind: str) -> str:
+    """`measured`: the quantities; `kind`: what a row is about, a class or a label."""
     results = findings.results
     count = len(results.groups)
     which = "the baseline and the best" if findings.file else "the best"
+    what = results.names.together(split_of(results.metric), measured)
+    over = f"{results.repetition}s"
     return paragraph(
-        f"{split_of(results.metric)}/{', '.join(quantities)} of each class: mean over seeds (sample standard "
-        "deviation, from 2 seeds). Bold: the best mean of the row; no difference within a class was tested.",
+        f"{what} of each {kind}: mean over {over} (sample standard deviation, from 2 {over}). "
+        f"Bold: the best mean of the row; no difference within a {kind} was tested.",
         selection_rule(results),
         f"Shown are {shown} of {count} settings: {which}; all are in summary.csv." if shown < count else "",
     )
@@ -129,7 +138,8 @@ def _marks(findings: Findings) -> str:
     if len(findings.marks) < 2 or BEST not in findings.marks:
         return ""
     p = f"p of the t test against the best, Holm-adjusted over {counted(len(findings.marks) - 1, 'setting')},"
-    few = f"with fewer than {TEST_FROM} seeds, too few for a test: the interval of the difference"
+    repetition = findings.results.repetition
+    few = f"with fewer than {TEST_FROM} {repetition}s, too few for a test: the interval of the difference"
     if TIED in findings.marks:
         said = f"†: not distinguishable from it ({p} is not below {findings.alpha:g}; {few} holds 0, or there is none)."
     else:
@@ -140,21 +150,22 @@ def _marks(findings: Findings) -> str:
 def _difference_caption(
     findings: Findings, comparisons: list[Comparison], what: str, columns: list[str], why: str = ""
 ) -> str:
-    better = {"max": "higher", "min": "lower"}[findings.results.direction]
+    run = findings.results.repetition
+    better = BETTER[findings.results.direction]
     level = percent(1 - findings.alpha)
-    tests = ", or ".join(dict.fromkeys(TESTS[comparison.method] for comparison in comparisons))
+    tests = ", or ".join(dict.fromkeys(TESTS[comparison.method].format(run) for comparison in comparisons))
     explained = {
-        "p Holm": f"p: two-sided, of {tests} (from {TEST_FROM} seeds); Holm: adjusted for the number of comparisons.",
-        "sign-flip p": f"Sign-flip p: of a permutation test that flips signs (from {SIGN_FLIP_FROM} seeds).",
-        "P(better)": f"P(better): that a seed of the setting beats one of its opponent (from {INTERVAL_FROM} seeds).",
-        "wins/ties/losses": "Wins, ties and losses count seeds.",
+        "p Holm": f"p: two-sided, of {tests} (from {TEST_FROM} {run}s); Holm: adjusted for the number of comparisons.",
+        "sign-flip p": f"Sign-flip p: of a permutation test that flips signs (from {SIGN_FLIP_FROM} {run}s).",
+        "P(better)": f"P(better): that a {run} of the setting beats one of its opponent (from {INTERVAL_FROM} {run}s).",
+        "wins/ties/losses": f"Wins, ties and losses count {run}s.",
     }
     return paragraph(
-        f"{what}: mean over n seeds, {level} % t interval (from {INTERVAL_FROM} seeds); {better} is better.",
+        f"{what}: mean over n {run}s, {level} % t interval (from {INTERVAL_FROM} {run}s); {better} is better.",
         *(sentence for column, sentence in explained.items() if column in columns),
         why,
         *_families(comparisons, findings),
-        _few_seeds(comparisons),
+        _few_seeds(comparisons, run),
         _missing_seeds(findings.results, comparisons),
         selection_rule(findings.results),
     )
@@ -182,12 +193,12 @@ def _families(comparisons: list[Comparison], findings: Findings) -> list[str]:
     return sentences
 
 
-def _few_seeds(comparisons: list[Comparison]) -> str:
+def _few_seeds(comparisons: list[Comparison], run: str) -> str:
     few = sum(min(comparison.n) < TEST_FROM for comparison in comparisons)
     if not few:
         return ""
     which = "" if few == len(comparisons) else f" in {few} of {len(comparisons)} comparisons"
-    return f"Fewer than {TEST_FROM} seeds{which} are too few for a test: no p."
+    return f"Fewer than {TEST_FROM} {run}s{which} are too few for a test: no p."
 
 
 def _missing_seeds(results: Results, comparisons: list[Comparison]) -> str:
@@ -204,4 +215,4 @@ def _missing_seeds(results: Results, comparisons: list[Comparison]) -> str:
         named.append(f"{own.label} ({'; '.join(said)})")
     if len(torn) > MOST_NAMED:
         named.append(f"{len(torn) - MOST_NAMED} more are in comparisons.csv")
-    return f"Not in pairs, for lack of seeds: {'; '.join(named)}." if named else ""
+    return f"Not in pairs, for lack of {results.repetition}s: {'; '.join(named)}." if named else ""

@@ -2,12 +2,13 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from typing import Any
 
-from labkit.reporting.collect import Results, metrics_in
+from labkit.reporting.collect import FOLD, Results, metrics_in
 from labkit.reporting.comparisons import compared_with_nothing
 from labkit.reporting.findings import Findings, not_a_number
-from labkit.runs.study import Run, Study
-from labkit.text import counted, split_of
+from labkit.runs.study import Study
+from labkit.text import counted, quantity_of, split_of
 
 
 def find_warnings(findings: Findings) -> list[str]:
@@ -21,27 +22,7 @@ def find_warnings(findings: Findings) -> list[str]:
         *_metrics(findings),
         *_code(study),
         *_packages(study),
-        *_data(study),
-    ]
-
-
-def code_versions(study: Study) -> list[dict[str, str]]:
-    """One entry per version of the code that launched a run with results, most runs first."""
-    versions: dict[tuple[str, str, str], list[Run]] = defaultdict(list)
-    for run in study.ended:
-        for launch in {launch["code_id"]: launch for launch in run.record["launches"]}.values():
-            git = launch["git"]
-            dirty = {True: "yes", False: "no", None: "unknown"}[git["dirty"]]
-            versions[launch["code_id"], git["commit"] or git["missing"] or "none", dirty].append(run)
-    return [
-        {
-            "code": code,
-            "commit": commit,
-            "uncommitted changes": dirty,
-            "runs": str(len(runs)),
-            "hosts": ", ".join(sorted({launch["host"] for run in runs for launch in run.record["launches"]})),
-        }
-        for (code, commit, dirty), runs in sorted(versions.items(), key=lambda item: (-len(item[1]), item[0]))
+        *_data(results),
     ]
 
 
@@ -60,26 +41,33 @@ def _plan(findings: Findings) -> Iterator[str]:
     later = sum(launch.get("study_file", file.digest) != file.digest for launch in first)
     if later:
         yield f"studies/{results.study.name}.yaml was written or changed after {later} of {len(first)} runs had begun"
-    seeds = {repeat[results.repeats.index("seed")] for group in results.groups for repeat in group.repeats}
-    if unplanned := sorted(seeds - set(file.seeds)):
-        yield f"the means include seeds that were not planned: {', '.join(map(str, unplanned))}"
+    repeats = [repeat for group in results.groups for repeat in group.repeats]
+    planned = {"seed": file.seeds} | ({FOLD: range(file.folds)} if file.folds and FOLD in results.repeats else {})
+    for key, numbers in planned.items():
+        had = {repeat[results.repeats.index(key)] for repeat in repeats}
+        if unplanned := sorted(had - set(numbers)):
+            what = key.removeprefix("data.")
+            yield f"the means include {what}s that were not planned: {', '.join(map(str, unplanned))}"
     if findings.answer is None:
-        yield f"this report is about {results.metric} and the study about {file.metric}, so it is not answered here"
+        asked = results.names.title(file.metric)
+        yield f"this report is about {results.title} and the study about {asked}, so it is not answered here"
 
 
 def _seeds(findings: Findings) -> Iterator[str]:
     results = findings.results
+    run = results.repetition
     estimates = findings.summary[results.metric]
     for (position, metric), seeds in not_a_number(results).items():
         if metric in (results.metric, results.test_metric):
             label = results.groups[position].label
-            yield f"{label}: {metric} is not a number for seed {', '.join(seeds)}, which its mean leaves out"
+            name = results.names.title(metric)
+            yield f"{label}: {name} is not a number for {run} {', '.join(seeds)}, which its mean leaves out"
     counts = {estimate.n for estimate in estimates}
     if len(counts) > 1:
-        yield f"the settings have unequal numbers of seeds: {min(counts)} to {max(counts)}"
+        yield f"the settings have unequal numbers of {run}s: {min(counts)} to {max(counts)}"
     for group, estimate in zip(results.groups, estimates, strict=True):
         if estimate.sd == 0:
-            yield f"{group.label}: {results.metric} is the same for all seeds; check that the seed has an effect"
+            yield f"{group.label}: {results.title} is the same for all {run}s; check that the {run} has an effect"
 
 
 def _diverged(results: Results) -> Iterator[str]:
@@ -97,17 +85,22 @@ def _diverged(results: Results) -> Iterator[str]:
 def _metrics(findings: Findings) -> Iterator[str]:
     results = findings.results
     ended = results.study.ended
-    rules = Counter(f"{run.record['monitor']['direction']} {run.record['monitor']['metric']}" for run in ended)
+    rules = Counter(
+        f"{run.record['monitor']['direction']} {results.names.title(run.record['monitor']['metric'])}" for run in ended
+    )
     if len(rules) > 1:
         yield f"the runs chose their best evaluation by different rules: {_enumerate(rules)}"
+    if quantity_of(results.metric) in results.names.disputed:
+        yield f"the runs give {results.metric} different names or units: check that they measured the same"
     if split_of(results.metric) == "test" and not findings.answer:
-        yield f"this report is about {results.metric}: a setting chosen by it has seen the test set"
+        yield f"this report is about {results.title}: a setting chosen by it has seen the test set"
     evaluated = sum(bool(run.test) for run in ended)
     if 0 < evaluated < len(ended):
         yield f"only {evaluated} of {len(ended)} runs were evaluated on the test set"
     measured = Counter(metric for run in ended for metric in metrics_in(run.record["best"]))
     if partial := sorted(metric for metric, n in measured.items() if n < len(ended)):
-        yield f"not every run measured {', '.join(partial)}; it is blank where it was not measured"
+        names = ", ".join(map(results.names.title, partial))
+        yield f"not every run measured {names}; it is blank where it was not measured"
 
 
 def _code(study: Study) -> Iterator[str]:
@@ -125,13 +118,19 @@ def _packages(study: Study) -> Iterator[str]:
         yield f"the runs used {len(sets)} different sets of packages; the table of provenance shows the differences"
 
 
-def _data(study: Study) -> Iterator[str]:
+def _data(results: Results) -> Iterator[str]:
+    """What is not the same although nothing asked for it: folds and splits of `repeats` may differ."""
     versions: dict[str, Counter[str]] = defaultdict(Counter)
-    for run in study.ended:
+    fingerprints: dict[str, set[str]] = defaultdict(set)
+    splits: dict[str, set[tuple[Any, str]]] = defaultdict(set)
+    for repeat, run in [item for group in results.groups for item in group.repeats.items()]:
         data = run.record["data"]
+        declared = tuple(value for key, value in zip(results.repeats, repeat, strict=True) if key != "seed")
         versions[data["name"]][f"{data['fingerprint']}, split {data['split_fingerprint']}"] += 1
+        fingerprints[data["name"]].add(data["fingerprint"])
+        splits[data["name"]].add((declared, data["split_fingerprint"]))
     for name, runs in versions.items():
-        if len(runs) > 1:
+        if len(fingerprints[name]) > 1 or len(splits[name]) > len({declared for declared, _ in splits[name]}):
             yield f"the data {name} was not the same in all runs: {_enumerate(runs)}"
 
 

@@ -1,6 +1,7 @@
 """Every number that the runs of a study wrote, in one place: nothing here knows the name of a metric."""
 
 import csv
+import functools
 import io
 import json
 import math
@@ -13,12 +14,15 @@ import numpy as np
 import pandas as pd
 
 from labkit.reporting.grouping import Group, Grouping, Repeat, beside, group_runs
+from labkit.reporting.names import BETTER, Names, read_names
+from labkit.reporting.statistics import NAN
 from labkit.runs.files import METRICS
 from labkit.runs.json_shapes import is_number
 from labkit.runs.study import Run, Study
-from labkit.text import alternatives, quantity_of
+from labkit.text import alternatives, quantity_of, split_of
 
 COMMAS = operator.methodcaller("count", b",")
+FOLD = "data.fold"  # tells runs apart like a seed, where they were trained on folds
 CHUNK = 1000  # files of curves that are parsed at once: more cost memory, fewer cost time
 
 
@@ -33,6 +37,7 @@ class Results(Grouping):
     direction: str  # of that metric: "max" or "min" is better
     monitor: dict[str, str]  # {"metric": ..., "direction": "max" | "min"}: what chose the best evaluation
     repeats: list[str]  # the keys that tell the runs of a group apart
+    names: Names  # what people call the metrics and classes
 
     def measured(self, group: Group, metric: str) -> dict[Repeat, float]:
         """The metric by seed, where it is a number."""
@@ -41,6 +46,47 @@ class Results(Grouping):
             for repeat, run in group.repeats.items()
         }
         return {repeat: float(value) for repeat, value in found.items() if is_number(value)}
+
+    @property
+    def title(self) -> str:
+        """What people call the metric of the report."""
+        return self.names.title(self.metric)
+
+    @property
+    def label(self) -> str:
+        """The same with its unit."""
+        return self.names.label(self.metric)
+
+    @functools.cached_property
+    def repetition(self) -> str:
+        """What one run of a group is called: a seed, a fold, or a run where both vary."""
+        varying = [
+            key
+            for position, key in enumerate(self.repeats)
+            if len({repeat[position] for group in self.groups for repeat in group.repeats}) > 1
+        ]
+        if FOLD not in varying:
+            return "seed"
+        return "run" if "seed" in varying else "fold"
+
+    @property
+    def repeated_over(self) -> str:
+        """In what the runs of a group differ."""
+        return {"seed": "the seed", "fold": "the fold", "run": "the seed and the fold"}[self.repetition]
+
+    def amount(self, value: float) -> str:
+        """A value of the metric of the report with its unit: 0.5 mmol/L."""
+        return f"{value:.4g} {self.names.unit(self.metric)}".strip()
+
+    def test_per_train(self, metric: str, *groups: Group) -> float:
+        """n_test / n_train if the runs of a group were trained on more than one split of the data, or 0; NaN where the
+        runs do not say."""
+        if all(len({run.record["data"]["split_fingerprint"] for run in group.runs}) < 2 for group in groups):
+            return 0.0
+        examples = groups[0].runs[0].record["data"]["examples"]
+        tested = examples.get("test" if split_of(metric) == "test" else "validation")
+        trained = examples.get("train")
+        return tested / trained if is_number(tested) and is_number(trained) and trained else NAN
 
     @property
     def sign(self) -> int:
@@ -60,6 +106,8 @@ def collect(study: Study, metric: str | None, direction: str | None, repeats: li
     `metric` None: the one that they monitored; `direction` None: that of the monitored metric; `repeats`: the keys in
     which the runs of a group may differ.
     """
+    if any(run.record["data"].get("split_kind") == "fold" for run in study.ended) and FOLD not in repeats:
+        repeats = [*repeats, FOLD]
     grouping = group_runs(study, repeats)
     runs = [run for group in grouping.groups for run in group.runs]
     values = pd.DataFrame([_numbers(run_metrics(run)) for run in runs], index=[run.name for run in runs])
@@ -69,7 +117,11 @@ def collect(study: Study, metric: str | None, direction: str | None, repeats: li
         raise ValueError(
             f"metric: no run of study {study.name!r} measured {about!r}; {alternatives(about, list(values))}"
         )
-    better = direction or known_direction(about, {monitor["metric"]: monitor["direction"]})
+    names = read_names(study.ended)
+    known = names.direction(about)
+    if known and direction not in (None, known):
+        raise ValueError(f"direction: must be {known}, since {names.title(about)} is better when it is {BETTER[known]}")
+    better = direction or known_direction(about, names, monitor)
     if better is None:
         raise ValueError(f"direction: is {about} better when it is higher or lower? Add direction=max or direction=min")
     return Results(
@@ -81,6 +133,7 @@ def collect(study: Study, metric: str | None, direction: str | None, repeats: li
         direction=better,
         monitor=monitor,
         repeats=repeats,
+        names=names,
     )
 
 
@@ -94,11 +147,10 @@ def metrics_in(evaluation: dict[str, Any]) -> dict[str, float | None]:
     return {name: value for name, value in evaluation["metrics"].items() if "/" in name}
 
 
-def known_direction(metric: str, known: dict[str, str]) -> str | None:
-    """Of the same quantity on whatever split; a loss is better when it is lower. None: nothing tells."""
-    quantity = quantity_of(metric)
-    directions = {quantity_of(name): direction for name, direction in known.items()}
-    return directions.get(quantity, "min" if quantity == "loss" else None)
+def known_direction(metric: str, names: Names, monitor: dict[str, str]) -> str | None:
+    """As the task says, or as the runs that monitored it; a loss is better when it is lower. None: nothing tells."""
+    known = {"loss": "min", quantity_of(monitor["metric"]): monitor["direction"]}
+    return names.direction(metric) or known.get(names.parts(quantity_of(metric))[0])
 
 
 def runs_rows(results: Results | None, study: Study) -> list[dict[str, Any]]:

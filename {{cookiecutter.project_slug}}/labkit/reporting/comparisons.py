@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from labkit.reporting.collect import Results
-from labkit.reporting.grouping import ABLATION, NO_ABLATION, Group, Repeat
+from labkit.reporting.grouping import ABLATION, NO_ABLATION, Repeat
 from labkit.reporting.statistics import (
     NAN,
     TEST_FROM,
@@ -18,7 +18,7 @@ from labkit.reporting.statistics import (
     unpaired_difference,
 )
 from labkit.reporting.study_file import Setting, StudyFile
-from labkit.text import alternatives, split_of
+from labkit.text import alternatives
 
 PAIRED, WELCH, CORRECTED = "paired", "Welch", "Nadeau-Bengio"
 
@@ -120,7 +120,7 @@ def _compare(results: Results, group: int, against: int, planned: bool, alpha: f
     b = results.measured(own, results.metric)
     a = results.measured(other, results.metric)
     alone = sorted(own.repeats.keys() ^ other.repeats.keys(), key=str)
-    test_per_train = _test_per_train(results, own, other)
+    test_per_train = results.test_per_train(results.metric, own, other)
     in_pairs = not alone or bool(test_per_train)
     if in_pairs:  # a seed without a number takes its partner with it
         b = {repeat: value for repeat, value in b.items() if repeat in a}
@@ -143,7 +143,7 @@ def _compare(results: Results, group: int, against: int, planned: bool, alpha: f
         method,
         (len(x), len(y)),
         difference,
-        sign_flip_p(x, y) if in_pairs else NAN,
+        sign_flip_p(x, y) if method == PAIRED else NAN,  # splits share examples: their signs are not drawn apart
         probability_of_improvement(x, y, results.direction),
         *outcome,
         alone=alone,
@@ -153,15 +153,6 @@ def _compare(results: Results, group: int, against: int, planned: bool, alpha: f
 def _ablations(results: Results) -> list[int]:
     """The positions of the groups that have the name of an ablation."""
     return [i for i, group in enumerate(results.groups) if group.config[ABLATION] != NO_ABLATION]
-
-
-def _test_per_train(results: Results, *groups: Group) -> float | None:
-    """n_test / n_train, if the runs of a group were trained on more than one split of the data."""
-    if all(len({run.record["data"]["split_fingerprint"] for run in group.runs}) < 2 for group in groups):
-        return None
-    part = "test" if split_of(results.metric) == "test" else "validation"
-    examples = groups[0].runs[0].record["data"]["examples"]
-    return examples[part] / examples["train"]
 
 
 def _opponent(results: Results, position: int, candidates: list[int], named: set[str]) -> int | None:

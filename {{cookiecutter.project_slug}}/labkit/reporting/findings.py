@@ -20,6 +20,7 @@ from labkit.reporting.statistics import Estimate, describe
 from labkit.reporting.study_file import StudyFile
 from labkit.runs.json_shapes import is_number
 from labkit.runs.study import Study
+from labkit.text import split_of
 
 ALPHA = 0.05  # where no study file names another
 Summary = dict[str, list[Estimate]]  # metric -> one estimate per group, in the order of the groups
@@ -92,11 +93,13 @@ def summarise(results: Results) -> Summary:
     """Every metric over the seeds of every group."""
     summary: Summary = {}
     sizes = np.array([len(group.runs) for group in results.groups])
+    splits = {split_of(metric) for metric in results.values}
+    shared = {split: np.array([results.test_per_train(split, group) for group in results.groups]) for split in splits}
     for metric in results.values:
         column = results.values[metric].to_numpy(float)
         rows = np.full((len(sizes), sizes.max()), np.nan)  # the runs of values are in the order of the groups
         rows[np.arange(sizes.max()) < sizes[:, None]] = column
-        n, mean, sd, half = describe(rows)
+        n, mean, sd, half = describe(rows, shared[split_of(metric)])
         summary[metric] = [
             Estimate(int(count), *map(float, numbers))
             for count, *numbers in zip(n, mean, sd, mean - half, mean + half, strict=True)

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from labkit.runs.files import CONFIG
-from labkit.runs.identity import ABSENT, Neutral
+from labkit.runs.identity import Neutral
 from labkit.runs.identity import settings as settings_of
 from labkit.runs.json_shapes import is_number
 from labkit.runs.study import Run, Study
@@ -107,7 +107,7 @@ def group_runs(study: Study, repeats: list[str]) -> Grouping:
     constant = {
         key: as_text(value)
         for key, value in next(iter(settings.values())).items()
-        if key not in keys and len(set(texts[key])) == 1
+        if key not in keys and len(set(texts[key])) == 1 and (key not in neutral or _has(study.ended, key))
     }
     return Grouping(list(groups.values()), [shorten(key) for key in varying], constant, about)
 
@@ -118,8 +118,13 @@ def split(config: Settings, repeats: list[str], neutral: Mapping[str, Neutral]) 
     A key that earlier runs lack is at its neutral value there: they are repetitions of newer runs that have it so.
     """
     own = settings_of(config, neutral)
-    own |= {key: about.value for key, about in neutral.items() if about.before is ABSENT and key not in own}
+    own |= {key: about.value for key, about in neutral.items() if own.get(key, about.before) == about.before}
     return own, tuple(own.pop(key, None) for key in repeats)
+
+
+def _has(runs: list[Run], key: str) -> bool:
+    """Whether any run was started with the key; of the others we only know what it would have been."""
+    return any(key in flatten(run.record["config"]) for run in runs)
 
 
 def as_text(value: object) -> str:

@@ -1,12 +1,14 @@
 """From the runs of a study to the files of its report: tables, figures, pages, numbers."""
 
+import os
 from pathlib import Path
+
+from jinja2 import Template
 
 from labkit.reporting.checks import find_warnings
 from labkit.reporting.collect import runs_rows
 from labkit.reporting.figures import draw_figures
 from labkit.reporting.findings import find, summary_rows
-from labkit.reporting.pages.analysis import write_analysis
 from labkit.reporting.pages.contents import Contents
 from labkit.reporting.pages.document import write_document
 from labkit.reporting.pages.html_page import write_page
@@ -17,6 +19,7 @@ from labkit.reporting.tables import make_tables
 from labkit.reporting.tables.comparisons import comparison_rows
 from labkit.reporting.tables.formats import CONVERTERS, write_rows
 from labkit.runs.study import Study
+from labkit.text import one_line
 
 
 def write_outputs(folder: Path, study: Study, config: ReportConfig, target: Path) -> Contents:
@@ -50,8 +53,16 @@ def write_outputs(folder: Path, study: Study, config: ReportConfig, target: Path
     contents = Contents(study, file, findings, tables, captions, not_drawn, warnings)
     write_document(folder, contents)
     write_page(folder, contents)
-    write_analysis(folder, study.name, target, Path.cwd())
+    _write(folder / "analysis.py", _analysis(study.name, target))
     return contents
+
+
+def _analysis(study: str, target: Path) -> str:
+    """A place to ask what the report does not answer: written once, then it is the reader's own."""
+    cells = Path(__file__).with_name("pages") / "analysis.py.jinja"
+    root = Path(os.path.relpath(Path.cwd(), target)).as_posix()
+    template = Template(cells.read_text(encoding="utf-8"), keep_trailing_newline=True)
+    return template.render(study=one_line(study), root=repr(root))
 
 
 def _write(path: Path, text: str) -> None:

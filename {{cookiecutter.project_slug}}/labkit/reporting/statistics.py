@@ -44,8 +44,11 @@ class Difference:
     p: float  # two-sided t test, from five seeds
 
 
-def describe(values: Array) -> tuple[Array, Array, Array, Array]:
-    """n, mean, SD and half of the t interval of each row of `values` (rows, seeds); NaN and infinity are left out."""
+def describe(values: Array, test_per_train: Array | float = 0.0) -> tuple[Array, Array, Array, Array]:
+    """n, mean, SD and half of the t interval of each row of `values` (rows, seeds); NaN and infinity are left out.
+
+    `test_per_train`: of each row, for folds or splits of one data set; see `paired_difference`.
+    """
     scale = _scale(values)
     values = values / scale
     finite = np.isfinite(values)
@@ -57,11 +60,11 @@ def describe(values: Array) -> tuple[Array, Array, Array, Array]:
         squares = np.where(finite, values - mean[:, None], 0) ** 2
         sd = np.sqrt(squares.sum(1) / np.where(n > 1, n - 1, 0))
         enough = np.where(n >= INTERVAL_FROM, n, np.nan)
-        half = stats.t.ppf((1 + CONFIDENCE) / 2, enough - 1) * sd / np.sqrt(enough)
+        half = stats.t.ppf((1 + CONFIDENCE) / 2, enough - 1) * sd / np.sqrt(enough) * np.sqrt(1 + n * test_per_train)
     return n, mean * scale, sd * scale, half * scale
 
 
-def paired_difference(b: Array, a: Array, confidence: float, test_per_train: float | None = None) -> Difference:
+def paired_difference(b: Array, a: Array, confidence: float, test_per_train: float = 0.0) -> Difference:
     """b (n,) against a (n,), pair by pair: Student's paired t test.
 
     `test_per_train` is n_test / n_train where the pairs are folds or splits of one data set: they share examples, and
@@ -73,7 +76,7 @@ def paired_difference(b: Array, a: Array, confidence: float, test_per_train: flo
     mean, sd = float(d.mean()) if n else NAN, float(d.std(ddof=1)) if n > 1 and np.ptp(_counted(b, a)) else 0.0
     if n < 2:
         return Difference(mean * scale, NAN, NAN, NAN, NAN)
-    error = sd * np.sqrt(1 / n + (test_per_train or 0.0))
+    error = sd * np.sqrt(1 / n + test_per_train)
     return _difference(mean, sd, error, n - 1, n, confidence, scale)
 
 

@@ -29,11 +29,13 @@ class StudyFile:
     alpha: float
     seeds: list[int]
     digest: str  # of the file, as the runs recorded it when they began
+    folds: int | None = None  # of each seed, where the study sweeps data.fold
 
     def __post_init__(self) -> None:
         check_choice("direction", self.direction, ("max", "min"))
         check_least("smallest_difference", self.smallest_difference, 0)
         check_fraction("alpha", self.alpha)
+        check_least("folds", self.folds, 2)
         self.baseline = _shortened(self.baseline)
         self.comparisons = [_shortened(setting) for setting in self.comparisons]
         for own, opponent in self.planned:
@@ -76,7 +78,7 @@ def _check_shapes(content: dict[Any, Any]) -> None:
         if key not in known:
             raise ValueError(f"{key}: nothing reads this key{nearest(str(key), known) or '; remove it'}")
     for key in known:
-        if content.get(key) is None:
+        if content.get(key) is None and key != "folds":
             raise ValueError(f"{key}: has no value; studies/sweep_models.yaml explains it")
     comparisons = content["comparisons"]
     seeds = content["seeds"]

@@ -31,7 +31,8 @@ def _draw(findings: Findings, metric: str, width_cm: float) -> tuple[Figure, str
     axes = figure.subplots()
     rows, height = style.name_rows(axes, [names[i] for i in shown])  # in lines of text
     inches = width_cm * style.CM
-    figure.set_size_inches(inches, 0.5 + style.LINE * height)
+    below = style.axis_label(results.names.label(metric), 0.6 * inches)
+    figure.set_size_inches(inches, 0.5 + style.LINE * (height + below.count("\n")))
 
     x, y = style.beside_each_other(rows, [style.seeds_of(findings, i, metric) for i in shown], 0.25)
     axes.plot(x, y, "o", color=style.COLOURS[0], markersize=3.8, alpha=0.6, markeredgewidth=0)
@@ -47,13 +48,14 @@ def _draw(findings: Findings, metric: str, width_cm: float) -> tuple[Figure, str
     axes.tick_params(axis="y", labelsize=8)
     for label, i in zip(axes.get_yticklabels(), shown, strict=True):
         label.set_fontweight("bold" if findings.marks[i] == BEST else "normal")
-    axes.set_xlabel(style.axis_label(metric, 0.6 * inches))
+    axes.set_xlabel(below)
     axes.grid(axis="x")
     style.limit_ticks(axes.xaxis, 0.6 * inches)
 
     dashed = " Dashed: the mean of the baseline." if len(baselines) == 1 else ""
     caption = (
-        f"{metric} per setting. Points: seeds; diamond: their mean; bar: {captions.MEAN_INTERVAL}; "
+        f"{results.names.opening(metric)} per setting. "
+        f"Points: {results.repetition}s; diamond: their mean; bar: {captions.mean_interval(results)}; "
         f"{captions.basis(findings, metric, shown)} {_marks(findings, metric)}{dashed}{note}"
     )
     return figure, caption
@@ -61,13 +63,14 @@ def _draw(findings: Findings, metric: str, width_cm: float) -> tuple[Figure, str
 
 def _marks(findings: Findings, metric: str) -> str:
     """What bold and filled mean, and how many tests they rest on."""
-    others = len(findings.results.groups) - 1
+    results = findings.results
+    others = len(results.groups) - 1
     if not others:
         return "One setting: nothing is compared."
-    if metric != findings.results.metric:
-        return f"Bold: the best mean {findings.results.metric}; no tests on this split, hence no correction."
+    if metric != results.metric:
+        return f"Bold: the best mean {results.title}; no tests on this split, hence no correction."
     return (
         f"Bold: the best mean. Filled: the best, and what is not distinguishable from it "
         f"({captions.counted(others, 'comparison')} with it, Holm-corrected, alpha = {findings.alpha:g}; with fewer "
-        f"than 5 seeds by the interval of the difference; fewer than 3 tell nothing apart)."
+        f"than 5 {results.repetition}s by the interval of the difference; fewer than 3 tell nothing apart)."
     )

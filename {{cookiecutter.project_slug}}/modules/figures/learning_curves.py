@@ -44,10 +44,11 @@ def learning_curves(findings: Findings, width_cm: float) -> list[style.Drawing] 
         for axes, metric in zip(row, metrics, strict=True):
             for i, look in zip(shown, looks, strict=True):
                 if i in tables:  # not where each metrics.csv of a setting is lost
-                    _draw(axes, tables[i].pivot_table(metric, "step", "run", aggfunc="last"), look)
+                    seeds = tables[i].pivot_table(metric, "step", "run", aggfunc="last")
+                    _draw(axes, seeds, results.test_per_train(metric, results.groups[i]), look)
             axes.autoscale_view()
             axes.grid()
-            axes.set_ylabel(style.axis_label(metric, 0.29 * inches))
+            axes.set_ylabel(style.axis_label(results.names.label(metric), 0.29 * inches))
             axes.tick_params(labelleft=True)
             style.limit_ticks(axes.xaxis, inches / 2 - 0.4)
         if style.spans(results.curves[metrics].to_numpy()):
@@ -57,18 +58,20 @@ def learning_curves(findings: Findings, width_cm: float) -> list[style.Drawing] 
     below = style.add_legend(figure, [results.groups[i].label for i in shown], looks, inches)
     figure.set_size_inches(inches, max(1.35, 0.31 * inches) * len(drawn) + 0.3 + below)
 
-    counts = captions.seeds_per_setting(len(results.groups[i].runs) for i in shown)
+    counts = captions.runs_per_setting(results, (len(results.groups[i].runs) for i in shown))
+    titles = [results.names.quantity(quantity) for quantity in quantities]
+    run = results.repetition
     caption = (
-        f"Learning curves of {' and '.join(drawn)}: training on the left, validation on the right. Thin: each seed; "
-        f"thick: the mean, where every seed has a value; band: {captions.MEAN_INTERVAL}; {counts}. Every evaluation is "
-        f"shown, not only the best one. No tests.{note}"
+        f"Learning curves of {' and '.join(titles[:MOST_QUANTITIES])}: training on the left, validation on the right. "
+        f"Thin: each {run}; thick: the mean, where every {run} has a value; band: {captions.mean_interval(results)}; "
+        f"{counts}. Every evaluation is shown, not only the best one. No tests.{note}"
     )
     if len(quantities) > len(drawn):
-        caption += f" Not drawn: {', '.join(quantities[MOST_QUANTITIES:])}."
+        caption += f" Not drawn: {', '.join(titles[MOST_QUANTITIES:])}."
     return [("learning_curves", figure, caption)]
 
 
-def _draw(axes: Axes, seeds: pd.DataFrame, look: dict[str, Any]) -> None:
+def _draw(axes: Axes, seeds: pd.DataFrame, test_per_train: float, look: dict[str, Any]) -> None:
     """`seeds` has a row for each step and a column for each run, NaN where a run has no value."""
     seeds = seeds.where(np.isfinite(seeds)).dropna(axis=1, how="all")
     if seeds.empty:
@@ -76,7 +79,7 @@ def _draw(axes: Axes, seeds: pd.DataFrame, look: dict[str, Any]) -> None:
     lines = [np.column_stack([values.index, values]) for values in (seeds[run].dropna() for run in seeds)]
     axes.add_collection(LineCollection(lines, colors=look["color"], linewidths=0.4, alpha=0.5))
     complete = seeds.dropna()
-    _, mean, _, half = describe(complete.to_numpy())
+    _, mean, _, half = describe(complete.to_numpy(), test_per_train)
     axes.fill_between(complete.index, mean - half, mean + half, color=look["color"], alpha=0.15, linewidth=0)
     axes.plot(complete.index, mean, linewidth=1.3, markersize=2.5, markevery=max(1, len(complete) // 6), **look)
 

@@ -14,8 +14,8 @@ class Classification(Task):
     """Batches hold "input" (batch, ...) and "target" (batch,), the number of the class; the network gives logits."""
 
     metrics: ClassVar = {
-        "accuracy": Metric("max", "Accuracy"),
-        "macro_f1": Metric("max", "Macro F1"),
+        "accuracy": Metric("max", "accuracy"),
+        "macro_f1": Metric("max", "macro F1"),
     }
 
     def __init__(self, *, label_smoothing: float, class_names: list[str] | None = None) -> None:

@@ -16,9 +16,11 @@ class MultiLabel(Task):
     """Batches hold "input" (batch, ...) and "target" (batch, labels) float32 of 0 and 1; the network gives logits."""
 
     metrics: ClassVar = {
-        "macro_f1": Metric("max", "Macro F1"),
-        "micro_f1": Metric("max", "Micro F1"),
-        "auc": Metric("max", "Mean AUC"),
+        "macro_f1": Metric("max", "macro F1"),
+        "micro_f1": Metric("max", "micro F1"),
+        "auc": Metric("max", "mean AUC"),
+        "f1_label": Metric("max", "F1"),  # of each f1_label_<number>
+        "auc_label": Metric("max", "AUC"),
     }
 
     chance_loss = math.log(2)  # the loss is the mean over the labels

@@ -15,8 +15,9 @@ class Segmentation(Task):
     `ignore_index`; the network gives logits (batch, classes, height, width). All means are over pixels."""
 
     metrics: ClassVar = {
-        "miou": Metric("max", "Mean IoU"),
-        "pixel_accuracy": Metric("max", "Pixel accuracy"),
+        "miou": Metric("max", "mean IoU"),
+        "pixel_accuracy": Metric("max", "pixel accuracy"),
+        "iou_class": Metric("max", "IoU"),  # of each iou_class_<number>
     }
 
     def __init__(self, *, ignore_index: int, class_names: list[str] | None = None) -> None:

@@ -19,7 +19,7 @@ Batch = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Metric:
-    """What a report has to know of a number: whether "max" or "min" is better, its name for people, and its unit."""
+    """What a report has to know of a number: whether "max" or "min" is better, its name in a sentence, and its unit."""
 
     direction: str
     title: str

@@ -19,6 +19,8 @@ from labkit.runs.files import RESULT, TEST
 from labkit.runs.study import Run
 
 MOST_PANELS = 4
+LETTER = 0.065  # inches: the width of a letter
+MOST_LETTERS = 16  # of the name of a class beside the matrix
 STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)  # from class to class with a tick
 
 
@@ -38,13 +40,15 @@ def confusion_matrix(findings: Findings, width_cm: float) -> list[style.Drawing]
     ):
         panels, skipped = _panels(findings, split)
         if panels:
-            what = "; ".join(f"{panel.name}, n = {captions.counted(panel.seeds, 'seed')}" for panel in panels)
+            run = findings.results.repetition
+            what = "; ".join(f"{panel.name}, n = {captions.counted(panel.seeds, run)}" for panel in panels)
             caption = (
-                f"Confusion matrices of {evaluation}, counts summed over the seeds: {what}. Rows: the true class; "
+                f"Confusion matrices of {evaluation}, counts summed over the {run}s: {what}. Rows: the true class; "
                 f"columns: the predicted one; in percent of the true class, on a square-root scale of colour, so that "
                 f"rare confusions are seen. {captions.selection_rule(findings.results)} {captions.NO_TESTS}{skipped}"
             )
-            drawn.append((name, _draw(panels, width_cm), caption))
+            classes = _class_names(findings, len(panels[0].counts))
+            drawn.append((name, _draw(panels, classes, width_cm), caption))
     return drawn or "the runs of the best setting and of the baseline hold no confusion matrix."
 
 
@@ -89,15 +93,34 @@ def _read(run: Run, split: str) -> Array | None:
     return matrix if matrix.ndim == 2 and matrix.shape[0] == matrix.shape[1] > 0 else None
 
 
-def _draw(panels: list[_Panel], width_cm: float) -> Figure:
+def _class_names(findings: Findings, classes: int) -> list[str]:
+    """Short enough to stand beside the matrix; a name that was cut has its number as well."""
+    names = findings.results.names.classes["class"]
+    if len(names) != classes:  # of something else, or not known
+        return [str(number) for number in range(classes)]
+    drawn = map(style.drawable, names)
+    return [
+        name if len(name) <= MOST_LETTERS else f"{name[: MOST_LETTERS - 5]}\u2026 ({number})"
+        for number, name in enumerate(drawn)
+    ]
+
+
+def _draw(panels: list[_Panel], classes: list[str], width_cm: float) -> Figure:
     inches = width_cm * style.CM
     columns = min(len(panels), 2)
     rows = -(-len(panels) // columns)
     side = min(inches - 0.6, 3.2) if columns == 1 else (inches - 1.1) / 2
+    longest = LETTER * max(map(len, classes))
+    turned = longest > max(side / len(classes), 3 * LETTER)
+    below = longest if turned else 0.0
+    side = min(side, (inches - 1.1 - longest) / columns)
     names = [style.wrap(panel.name, int(side * 14)) for panel in panels]
     figure = Figure(layout="compressed")
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-    meshes = [_draw_matrix(axes, panel.counts, side) for axes, panel in zip(grid.flat, panels, strict=False)]
+    meshes = [
+        _draw_matrix(axes, panel.counts, classes, side, 90 if turned else 0)
+        for axes, panel in zip(grid.flat, panels, strict=False)
+    ]
     for axes, name in zip(grid.flat, names, strict=False):
         axes.set_title(name, loc="left")
         axes.set_xlabel("predicted class")
@@ -110,11 +133,11 @@ def _draw(panels: list[_Panel], width_cm: float) -> Figure:
     bar.outline.set_visible(False)  # type: ignore[operator]
     bar.set_label("share of the true class (%)")
     lines = max(name.count("\n") + 1 for name in names)
-    figure.set_size_inches(inches, rows * (side + 0.35 + style.LINE * lines))
+    figure.set_size_inches(inches, rows * (side + 0.35 + style.LINE * lines) + below)
     return figure
 
 
-def _draw_matrix(axes: Axes, counts: Array, side: float) -> QuadMesh:
+def _draw_matrix(axes: Axes, counts: Array, names: list[str], side: float, turn: int) -> QuadMesh:
     total = counts.sum(1, keepdims=True)
     shares = 100 * np.divide(counts, total, out=np.full_like(counts, np.nan), where=total > 0)
     classes = len(counts)
@@ -122,7 +145,8 @@ def _draw_matrix(axes: Axes, counts: Array, side: float) -> QuadMesh:
     mesh = style.draw_cells(axes, shares, texts, cmap="Blues", norm=PowerNorm(0.5, 0, 100))
     shown = range(0, classes, next(step for step in STEPS if classes <= side * 7 * step))
     for axis in (axes.xaxis, axes.yaxis):
-        style.set_ticks(axis, [number + 0.5 for number in shown], [str(number) for number in shown])
+        style.set_ticks(axis, [number + 0.5 for number in shown], [names[number] for number in shown])
+    axes.tick_params(axis="x", rotation=turn)
     axes.set_aspect("equal")
     return mesh
 

@@ -34,13 +34,14 @@ def cost(findings: Findings, width_cm: float) -> list[style.Drawing] | str:
     for axes in panels:
         style.limit_ticks(axes.xaxis, (inches - 0.6) / len(panels))
     quantities = [_draw(axes, findings, key, shown) for axes, key in zip(panels, costs, strict=True)]
-    panels[0].set_ylabel(style.axis_label(results.metric, 0.35 * inches))
+    panels[0].set_ylabel(style.axis_label(results.label, 0.35 * inches))
     names = [results.groups[i].label for i in shown]
     looks = [style.look(position, joined=False) | {"markersize": 5} for position in range(len(names))]
     below = style.add_legend(figure, names, looks, inches, length=1)
     figure.set_size_inches(inches, max(2.0, 0.42 * inches) + below)
     caption = (
-        f"{results.metric} against {' and '.join(quantities)} of a whole run. Small: seeds; large: their mean; "
+        f"{results.names.opening(results.metric)} against {' and '.join(quantities)} of a whole run. "
+        f"Small: {results.repetition}s; large: their mean; "
         f"{captions.basis(findings, results.metric, range(len(results.groups)))} {captions.NO_TESTS}"
     )
     if rest := len(results.groups) - len(shown):

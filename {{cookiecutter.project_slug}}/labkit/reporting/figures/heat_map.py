@@ -49,8 +49,9 @@ def heat_map(findings: Findings, keys: list[str], width_cm: float) -> tuple[Figu
         figure.colorbar(mesh, ax=axes, pad=0.02, aspect=25)
     hatched = " Hatched: not tried, or no number." if np.isnan(means).any() else ""
     caption = (
-        f"Mean {results.metric} for each pair of {across} and {down}, darker is better; framed: the best; "
-        f"{captions.basis(findings, results.metric, range(len(results.groups)))} {captions.NO_TESTS}{hatched}"
+        f"Mean {results.label} for each pair of {across} and {down}, darker is better; "
+        f"framed: the best; {captions.basis(findings, results.metric, range(len(results.groups)))} "
+        f"{captions.NO_TESTS}{hatched}"
     )
     return figure, caption
 

@@ -13,7 +13,6 @@ from labkit.reporting.comparisons import CORRECTED, Comparison
 from labkit.reporting.figures import style
 from labkit.reporting.findings import Findings
 from labkit.reporting.statistics import Array
-from labkit.text import split_of
 
 MOST_PANELS = 6
 BETTER, WORSE, EQUAL = "better", "worse", "equal"
@@ -37,9 +36,10 @@ class _Pairs:
 def paired_seeds(findings: Findings, width_cm: float) -> list[style.Drawing] | str:
     """Two figures: the values of each pair as a slope, and the differences with their interval."""
     pairs = _pairs(findings)
+    if not pairs and len(findings.results.groups) == 1:
+        return "there is one setting."
     if not pairs:
-        alone = len(findings.results.groups) == 1
-        return "there is one setting." if alone else "no two settings that are compared have the same seeds."
+        return f"no two settings that are compared have the same {findings.results.repetition}s."
     inches = width_cm * style.CM
     slopes = ("paired_seeds", *_slopes(findings, pairs, inches))
     differences = ("paired_differences", *_differences(findings, pairs, inches))
@@ -65,24 +65,25 @@ def _pairs(findings: Findings) -> list[_Pairs]:
 
 def _slopes(findings: Findings, pairs: list[_Pairs], inches: float) -> tuple[Figure, str]:
     metric = findings.results.metric
-    label = style.axis_label(metric, 1.6)
+    names, run = findings.results.names, findings.results.repetition
+    label = style.axis_label(names.label(metric), 1.6)
     columns, room = _columns(pairs[:MOST_PANELS], inches - 0.14 * label.count("\n"))
-    names = [[style.wrap(name, room) for name in pair.names] for pair in pairs[:MOST_PANELS]]
-    height = 1.75 + style.LINE * max(name.count("\n") + 1 for ends in names for name in ends)
-    rows = min(-(-len(names) // columns), max(1, int(style.MOST_LINES * style.LINE / height)))
-    shown = pairs[: min(len(names), rows * columns)]
+    ends_of = [[style.wrap(name, room) for name in pair.names] for pair in pairs[:MOST_PANELS]]
+    height = 1.75 + style.LINE * max(name.count("\n") + 1 for ends in ends_of for name in ends)
+    rows = min(-(-len(ends_of) // columns), max(1, int(style.MOST_LINES * style.LINE / height)))
+    shown = pairs[: min(len(ends_of), rows * columns)]
     figure = Figure(layout="constrained")
     grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
-    for axes, pair, ends in zip(grid.flat, shown, names, strict=False):
+    for axes, pair, ends in zip(grid.flat, shown, ends_of, strict=False):
         _draw_slopes(axes, pair, ends)
     for axes in grid.flat[len(shown) :]:
         axes.set_visible(False)
     for row in grid:
         row[0].set_ylabel(label)
-    figure.set_size_inches(inches, rows * height + _add_legend(figure, shown, inches))
+    figure.set_size_inches(inches, rows * height + _add_legend(figure, shown, inches, run))
     caption = (
-        f"{metric} (split: {split_of(metric)}) of two settings on the same seeds: one line per seed, upward triangles "
-        f"where the setting on the right is better, downward ones where it is worse. Thick: the means. "
+        f"{names.opening(metric)} of two settings on the same {run}s: one line per {run}, upward triangles where"
+        f" the setting on the right is better, downward ones where it is worse. Thick: the means. "
         f"{_ending(findings, pairs, len(shown))}"
     )
     return figure, caption
@@ -116,6 +117,7 @@ def _draw_slopes(axes: Axes, pair: _Pairs, names: list[str]) -> None:
 
 def _differences(findings: Findings, pairs: list[_Pairs], inches: float) -> tuple[Figure, str]:
     results = findings.results
+    run = results.repetition
     one_opponent = len({pair.comparison.against for pair in pairs}) == 1
     names = []
     for pair in pairs:
@@ -136,21 +138,21 @@ def _differences(findings: Findings, pairs: list[_Pairs], inches: float) -> tupl
     style.set_ticks(right.yaxis, rows, [_outcome(pair.comparison) for pair in shown])
     to = f" to {pairs[0].names[0]}" if one_opponent else ""
     arrow = {"max": "better\xa0\u2192", "min": "\u2190\xa0better"}[results.direction]
-    label = style.axis_label(f"{results.metric}: difference{to} ({arrow})", 0.78 * inches)
+    label = style.axis_label(f"{results.label}: difference{to} ({arrow})", 0.78 * inches)
     axes.set_xlabel(label)
     axes.grid(axis="x")
     style.limit_ticks(axes.xaxis, 0.55 * inches)
-    below = _add_legend(figure, shown, inches, linestyle="none")
+    below = _add_legend(figure, shown, inches, run, linestyle="none")
     figure.set_size_inches(inches, 0.4 + style.LINE * (height + label.count("\n")) + below)
 
     corrected = any(pair.comparison.method == CORRECTED for pair in shown)
-    but = ", but for splits that share data (Nadeau and Bengio)" if corrected else ""
-    dashed = f" Dashed: {matters:g}, the smallest difference that matters." if matters else ""
+    but = f", but {captions.SHARED}" if corrected else ""
+    dashed = f" Dashed: {results.amount(matters)}, the smallest difference that matters." if matters else ""
     caption = (
-        f"Differences in {results.metric} (split: {split_of(results.metric)}) between two settings on the same seeds. "
-        f"Triangles: seeds, upward where the first is better, downward where it is worse; diamond: mean; bar: "
-        f"{100 * (1 - findings.alpha):g} % t interval of the mean difference (from 3 seeds), not corrected for the "
-        f"number of comparisons{but}. Right: wins/ties/losses, and from 5 seeds the Holm-adjusted p of the paired t "
+        f"Differences in {results.label} between two settings on the same {run}s. Triangles: {run}s, upward where the "
+        f"first is better, downward where it is worse; diamond: mean; bar: "
+        f"{100 * (1 - findings.alpha):g} % t interval of the mean difference (from 3 {run}s), not corrected for the "
+        f"number of comparisons{but}. Right: wins/ties/losses, and from 5 {run}s the Holm-adjusted p of the paired t "
         f"test.{dashed} {_ending(findings, pairs, len(shown))}"
     )
     return figure, caption
@@ -187,12 +189,12 @@ def _ending(findings: Findings, pairs: list[_Pairs], shown: int) -> str:
     if shown < len(pairs):
         text += f" Shown: {shown} of {len(pairs)}, planned ones first, then those that gain most."
     if unpaired := total - len(pairs):
-        text += f" Not shown: {unpaired} on other seeds or without a number."
+        text += f" Not shown: {unpaired} on other {findings.results.repetition}s or without a number."
     return text
 
 
-def _add_legend(figure: Figure, pairs: list[_Pairs], inches: float, **changes: Any) -> float:
+def _add_legend(figure: Figure, pairs: list[_Pairs], inches: float, run: str, **changes: Any) -> float:
     """Of the outcomes that there are."""
     present = [outcome for outcome in LOOKS if any(outcome in pair.outcomes for pair in pairs)]
     looks = [LOOKS[outcome] | {"markersize": 4, "linewidth": 1.5} | changes for outcome in present]
-    return style.add_legend(figure, [f"{outcome} on this seed" for outcome in present], looks, inches)
+    return style.add_legend(figure, [f"{outcome} on this {run}" for outcome in present], looks, inches)

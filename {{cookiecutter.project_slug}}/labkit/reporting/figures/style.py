@@ -67,21 +67,21 @@ def choose(findings: Findings, most: int) -> tuple[list[int], str]:
 
     Those are the baseline and the best ones.
     """
-    metric, count = findings.results.metric, len(findings.results.groups)
+    count = len(findings.results.groups)
     if count <= most:
         return list(range(count)), ""
     named = [i for i in findings.baselines if findings.marks[i] != BEST][: most - 1]
     best = [i for i in findings.ranking if i not in named][: most - len(named)]
     baseline = " and the baseline" if named else ""
-    note = f" Shown: the best {len(best)} of {count} settings by mean {metric}{baseline}; all are in the table."
-    return sorted(named + best), note
+    by = f"by mean {findings.results.title}{baseline}"
+    return sorted(named + best), f" Shown: the best {len(best)} of {count} settings {by}; all are in the table."
 
 
 def nothing_measured(findings: Findings) -> str:
     """The sentence that stands for a figure if no run has a number of the report's metric; empty if one has."""
-    metric = findings.results.metric
-    measured = any(estimate.n for estimate in findings.summary[metric])
-    return "" if measured else f"no run has a number of {metric}."
+    results = findings.results
+    measured = any(estimate.n for estimate in findings.summary[results.metric])
+    return "" if measured else f"no run has a number of {results.title}."
 
 
 def seeds_of(findings: Findings, position: int, metric: str) -> Array:
@@ -186,7 +186,7 @@ def axis_label(text: str, inches: float) -> str:
     wrapper = textwrap.TextWrapper(
         max(8, int(12 * inches)), break_on_hyphens=False, max_lines=MOST_LABEL_LINES, placeholder="\u2026"
     )
-    wrapper.wordsep_simple_re = re.compile(r"( +|(?<=[/_]))")
+    wrapper.wordsep_simple_re = re.compile(r"( +|(?<=[/_])(?![^(]*\)))")  # a unit stays whole: (mmol/L)
     return "\n".join(wrapper.wrap(drawable(text)))
 
 

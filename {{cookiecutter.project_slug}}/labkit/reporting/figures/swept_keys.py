@@ -36,7 +36,7 @@ def swept_keys(findings: Findings, width_cm: float) -> list[style.Drawing] | str
     varying = findings.results.varying
     swept = {key: values for key in varying if len(values := _values(findings.results.groups, key)) > 1}
     if not swept:
-        return "the runs differ in nothing but the seed."
+        return f"the runs differ in nothing but {findings.results.repeated_over}."
     numeric = [key for key, values in swept.items() if all(map(_is_number, values))]
     if len(varying) == 1 and not numeric:
         return f"{varying[0]} is all that varies, and figure comparison shows what it does."
@@ -66,7 +66,8 @@ def _file_name(key: str, taken: list[str]) -> str:
 
 
 def _effect(findings: Findings, key: str, values: list[Any], numeric: bool, width_cm: float) -> tuple[Figure, str]:
-    metric = findings.results.metric
+    results = findings.results
+    metric = results.metric
     scale = _scale(values) if numeric else EVEN
     lines, note = _lines(findings, key, {as_text(v): i if scale == EVEN else v for i, v in enumerate(values)})
     # No line through several settings with one value.
@@ -83,7 +84,7 @@ def _effect(findings: Findings, key: str, values: list[Any], numeric: bool, widt
     _label_values(axes, values, scale)
     inches = width_cm * style.CM
     axes.set_xlabel(style.axis_label(key, 0.8 * inches))
-    axes.set_ylabel(style.axis_label(metric, 0.35 * inches))
+    axes.set_ylabel(style.axis_label(results.names.label(metric), 0.35 * inches))
     axes.grid(axis="y")
     axes.margins(x=0.07)
     height = max(2.0, 0.42 * inches) + 0.11 * max(text.get_text().count("\n") for text in axes.get_xticklabels())
@@ -97,7 +98,8 @@ def _effect(findings: Findings, key: str, values: list[Any], numeric: bool, widt
     shown = [i for line in lines for i in line.groups]
     axis = {LINEAR: "", LOG: " Logarithmic axis.", EVEN: " Values at equal distances."}[scale] if numeric else ""
     caption = (
-        f"Effect of {key} on {metric}. Points: seeds; {large}: their mean; bars: {captions.MEAN_INTERVAL}; "
+        f"Effect of {key} on {results.names.label(metric)}. "
+        f"Points: {results.repetition}s; {large}: their mean; bars: {captions.mean_interval(results)}; "
         f"{captions.basis(findings, metric, shown)} {captions.NO_TESTS}{axis}{note}"
     )
     return figure, caption

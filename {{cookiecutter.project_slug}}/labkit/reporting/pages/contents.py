@@ -7,6 +7,7 @@ from typing import Any
 from labkit.reporting.answer import Verdict
 from labkit.reporting.captions import selection_rule
 from labkit.reporting.findings import Findings
+from labkit.reporting.names import BETTER
 from labkit.reporting.study_file import StudyFile
 from labkit.reporting.tables.formats import Table
 from labkit.runs.study import Study
@@ -34,7 +35,9 @@ def words(contents: Contents) -> dict[str, Any]:
         "asked": _asked(contents.file),
         "answer": _answer(contents),
         "metric": results.metric if results else None,
-        "better": {"max": "higher", "min": "lower"}[results.direction] if results else None,
+        "title": results.label if results else None,
+        "better": BETTER[results.direction] if results else None,
+        "repeated_over": results.repeated_over if results else None,
         "rule": selection_rule(results) if results else None,
         "varying": results.varying if results else [],
         "constant": list(results.constant.items()) if results else [],
@@ -63,9 +66,8 @@ def _asked(file: StudyFile | None) -> dict[str, list[str]]:
 
 def _answer(contents: Contents) -> dict[str, Any]:
     """Without an answer the word is empty, and the sentence says why."""
-    answer = contents.findings.answer if contents.findings else None
-    if answer:
-        verdicts = [_verdict(verdict) for verdict in answer.verdicts]
+    if contents.findings and (answer := contents.findings.answer):
+        verdicts = [_verdict(verdict, contents.findings.results.repetition) for verdict in answer.verdicts]
         return {"word": answer.word, "sentence": answer.sentence, "verdicts": verdicts}
     return {"word": "", "sentence": _why_no_answer(contents), "verdicts": []}
 
@@ -78,12 +80,13 @@ def _why_no_answer(contents: Contents) -> str:
         )
     if contents.findings is None:
         return "No answer yet: no run has results."
-    about = contents.findings.results.metric
-    return f"No answer here: the study asks about {contents.file.metric}, this report is about {about}."
+    results = contents.findings.results
+    asked = results.names.title(contents.file.metric)
+    return f"No answer here: the study asks about {asked}, this report is about {results.title}."
 
 
-def _verdict(verdict: Verdict) -> dict[str, str]:
-    power = "How many seeds 80 % power would need cannot be told from these runs."
+def _verdict(verdict: Verdict, repetition: str) -> dict[str, str]:
+    power = f"How many {repetition}s 80 % power would need cannot be told from these runs."
     if verdict.seeds_needed:
         power = f"80 % power for the smallest difference that matters needs {verdict.seeds_needed} seeds per setting."
     return {"name": verdict.name, "word": verdict.word, "why": f"{verdict.why}. {power}"}

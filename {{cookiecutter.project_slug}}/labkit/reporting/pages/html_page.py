@@ -99,7 +99,7 @@ def _curves(study: Study, results: Results | None) -> dict[str, Any]:
     """The curve of every run as [position in steps, value, value, ...], None without one; four digits are drawn."""
     metric = _curve_metric(results) if results else None
     if not results or not metric:
-        return {"metric": None, "every": 1, "steps": [], "curves": []}
+        return {"metric": None, "title": None, "every": 1, "steps": [], "curves": []}
     frame = results.curves.loc[~results.curves.duplicated(["run", "step"], keep="last")]
     frame = frame.loc[frame["run"].isin(frame.loc[np.isfinite(frame[metric]), "run"])]
     every = math.ceil(len(frame) / MOST_VALUES) or 1
@@ -112,7 +112,8 @@ def _curves(study: Study, results: Results | None) -> dict[str, Any]:
         values = [float(f"{value:.4g}") if math.isfinite(value) else None for value in y]
         curves[str(run)] = [steps.setdefault(at, len(steps)), *values]
     drawn = [curves.get(run.name) if run.ended else None for run in study.runs]  # a duplicate may share its name
-    return {"metric": one_line(metric), "every": every, "steps": list(steps), "curves": drawn}
+    title = one_line(results.names.label(metric))
+    return {"metric": one_line(metric), "title": title, "every": every, "steps": list(steps), "curves": drawn}
 
 
 def _curve_metric(results: Results) -> str | None:

@@ -82,15 +82,16 @@ def _of_study(findings: Findings) -> Iterator[_Number]:
 def _of_groups(findings: Findings) -> Iterator[_Number]:
     decimals = {metric: decimals_for(estimate.sd for estimate in found) for metric, found in findings.summary.items()}
     level = f"{percent(CONFIDENCE)} % t interval of the mean"
+    run = findings.results.repetition
     for position, group in enumerate(findings.results.groups):
         setting, label = _setting(group), _said(group)
         yield _Number(setting + _name("unfinished"), len(group.unfinished), f"runs without results, {label}")
         for metric, estimates in findings.summary.items():
             estimate = estimates[position]
-            yield _Number(setting + _name(metric, "n"), estimate.n, f"seeds with a number, {metric}, {label}")
+            yield _Number(setting + _name(metric, "n"), estimate.n, f"{run}s with a number, {metric}, {label}")
             for quantity, value, meaning in (
-                ("mean", estimate.mean, "mean over seeds"),
-                ("SD", estimate.sd, "sample standard deviation over seeds"),
+                ("mean", estimate.mean, f"mean over {run}s"),
+                ("SD", estimate.sd, f"sample standard deviation over {run}s"),
                 ("low", estimate.low, f"lower end of the {level}"),
                 ("high", estimate.high, f"upper end of the {level}"),
             ):
@@ -98,39 +99,38 @@ def _of_groups(findings: Findings) -> Iterator[_Number]:
                 yield _Number(setting + _name(metric, quantity), value, f"{meaning}, {metric}, {label}", text)
         for key, cost in mean_cost(group).items():
             words = COSTS[key].words
-            meaning = f"{words} of a run, mean over seeds, {label}"
+            meaning = f"{words} of a run, mean over {run}s, {label}"
             yield _Number(setting + _name(words), cost, meaning, three_digits(cost))
 
 
 def _of_comparisons(findings: Findings, comparisons: list[Comparison], kind: str) -> Iterator[_Number]:
     metric, groups = findings.results.metric, findings.results.groups
+    run = findings.results.repetition
     decimals = decimals_for(comparison.difference.sd for comparison in comparisons)
     level = f"{percent(1 - findings.alpha)} % interval of the difference"
     for comparison in comparisons:
         own, other = groups[comparison.group], groups[comparison.against]
         start = _setting(own) + _name(kind, "against") + _setting(other) + _name(metric)
         said = f"{metric}, {_said(own)} against {_said(other)}"
-        difference, test = comparison.difference, f"p of the t test ({comparison.method})"
-        better = "that a seed is better than one of it"
-        for quantity, value, meaning in (
-            ("difference", difference.mean, "difference of the means"),
-            ("low", difference.low, f"lower end of the {level}"),
-            ("high", difference.high, f"upper end of the {level}"),
+        difference = comparison.difference
+        test = f"p of the t test ({comparison.method})"
+        flip, flip_holm = comparison.p_sign_flip, comparison.p_sign_flip_holm
+        chance = f"that a {run} is better than one of it"
+        for quantity, value, meaning, text in (
+            ("difference", difference.mean, "difference of the means", rounded(difference.mean, decimals)),
+            ("low", difference.low, f"lower end of the {level}", rounded(difference.low, decimals)),
+            ("high", difference.high, f"upper end of the {level}", rounded(difference.high, decimals)),
+            ("p", difference.p, test, p_value(difference.p)),
+            ("p Holm", comparison.p_holm, f"Holm-adjusted {test}", p_value(comparison.p_holm)),
+            ("p sign flip", flip, "p of the sign-flip test", p_value(flip)),
+            ("p sign flip Holm", flip_holm, "the same, Holm-adjusted", p_value(flip_holm)),
+            ("probability of improvement", comparison.better, chance, rounded(comparison.better, 2)),
         ):
-            yield _Number(start + _name(quantity), value, f"{meaning}, {said}", _math(rounded(value, decimals)))
-        for quantity, p, meaning in (
-            ("p", difference.p, test),
-            ("p Holm", comparison.p_holm, f"Holm-adjusted {test}"),
-            ("p sign flip", comparison.p_sign_flip, "p of the sign-flip test"),
-            ("p sign flip Holm", comparison.p_sign_flip_holm, "the same, Holm-adjusted"),
-        ):
-            yield _Number(start + _name(quantity), p, f"{meaning}, {said}", _math(p_value(p)))
-        text = _math(rounded(comparison.better, 2))
-        yield _Number(start + _name("probability of improvement"), comparison.better, f"{better}, {said}", text)
+            yield _Number(start + _name(quantity), value, f"{meaning}, {said}", _math(text))
         counts = {"n": comparison.n[0], "n against": comparison.n[1]}
         counts |= {"wins": comparison.wins, "ties": comparison.ties, "losses": comparison.losses}
         for quantity, count in counts.items():
-            yield _Number(start + _name(quantity), count, f"{quantity} (seeds), {said}")
+            yield _Number(start + _name(quantity), count, f"{quantity} ({run}s), {said}")
 
 
 def _of_answer(findings: Findings) -> Iterator[_Number]:

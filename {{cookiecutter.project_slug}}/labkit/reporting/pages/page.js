@@ -1,7 +1,7 @@
 "use strict";
 // Text from the runs is only ever set as textContent, never as markup.
 const $ = (id) => document.getElementById(id);
-const { columns, rows, groups, group, metric, every, steps, curves } = JSON.parse($("data").textContent);
+const { columns, rows, groups, group, metric, title, every, steps, curves } = JSON.parse($("data").textContent);
 const FIRST_ROWS = 200; // shown at once; the rest after a click
 const VALUES_PER_FRAME = 10000; // of curves
 const NEAR = 30; // pixels from the pointer within which a curve is meant
@@ -220,7 +220,7 @@ function drawCurves() {
   countLegend(drawn);
   view = drawn.length ? makeView(drawn) : null;
   lightChosen();
-  lines.setAttribute("aria-label", `${plural(drawn.length, "learning curve")} of ${metric}; each row of the list below shows its own`);
+  lines.setAttribute("aria-label", `${plural(drawn.length, "learning curve")} of ${title}; each row of the list below shows its own`);
   if (!view) {
     pen.fillStyle = "#5f6368";
     pen.fillText(rows.length ? "No matching run has a curve." : "No runs.", 4, 24);
@@ -326,7 +326,7 @@ function nameCurve(pen, row, point) {
   pen.beginPath();
   pen.arc(x, y, 4, 0, 7);
   pen.fill();
-  tip.textContent = `${rows[row][0]}\n${metric} ${curve[i]} at step ${steps[curve[0]][i - 1]}\n${groups[group[row]]}`;
+  tip.textContent = `${rows[row][0]}\n${title} ${curve[i]} at step ${steps[curve[0]][i - 1]}\n${groups[group[row]]}`;
   tip.style.left = `${Math.max(0, Math.min(x + 12, view.width - tip.offsetWidth - 4))}px`;
   tip.style.top = `${y + 14 + tip.offsetHeight > view.height ? Math.max(0, y - tip.offsetHeight - 12) : y + 14}px`;
   body.querySelector(`tr[data-row="${row}"]`)?.classList.add("lit");
@@ -411,7 +411,7 @@ function start() {
   if (metric) {
     const middle = number(median(columns.indexOf(metric)));
     $("example").textContent = `${/\s/.test(metric) ? `"${metric}"` : metric}>${Number.isFinite(middle) ? Number(middle.toPrecision(3)) : 0}`;
-    $("about-curves").textContent = `Learning curves: ${metric} at every evaluation of the runs that match. Point at a curve or a row to name it, or choose a row to keep its curve lit; `
+    $("about-curves").textContent = `Learning curves: ${title} at every evaluation of the runs that match. Point at a curve or a row to name it, or choose a row to keep its curve lit; `
       + "in brackets: how many curves a setting has." + (every > 1 ? ` One evaluation of ${every} is drawn, and the last.` : "")
       + (groups.length > 64 ? " Looks repeat after 64 settings." : "");
     makeLegend();

@@ -1,7 +1,5 @@
 """What was measured, over the seeds of each setting: the metric of the report, and the classes it is made of."""
 
-import re
-
 from labkit.reporting.captions import per_class_caption, summary_caption
 from labkit.reporting.collect import known_direction
 from labkit.reporting.findings import BEST, TIED, Findings
@@ -11,7 +9,6 @@ from labkit.reporting.tables.formats import Table, settings_columns
 from labkit.text import quantity_of, split_of
 
 MOST_COLUMNS = 6  # settings beside each other
-PER_CLASS = re.compile(r"(.+)_class_(.+)", re.DOTALL)
 
 
 def summary_table(findings: Findings, metric: str) -> Table:
@@ -37,26 +34,30 @@ def summary_table(findings: Findings, metric: str) -> Table:
 
 def per_class_table(findings: Findings) -> Table | None:
     """Rows: classes; columns: settings. None where no metric is per class."""
-    results, monitor = findings.results, findings.results.monitor
+    results = findings.results
+    names = results.names
     of_split = [metric for metric in findings.summary if split_of(metric) == split_of(results.metric)]
-    found = {metric: match.groups() for metric in of_split if (match := PER_CLASS.fullmatch(quantity_of(metric)))}
+    found = {metric: names.parts(quantity_of(metric)) for metric in of_split}
+    found = {metric: parts for metric, parts in found.items() if parts[1]}
     if not found:
         return None
     shown = _first_groups(findings)
     estimates = {metric: [findings.summary[metric][i] for i in shown] for metric in found}
     decimals = decimals_for(estimate.sd for row in estimates.values() for estimate in row)
-    quantities = list(dict.fromkeys(quantity for quantity, _ in found.values()))
-    texts = [("class", [number for _, number in found.values()])]
-    if len(quantities) > 1:
-        texts.insert(0, ("metric", [quantity for quantity, _ in found.values()]))
+    quantities = {metric: names.of_all(*parts[:2]) for metric, parts in found.items()}
+    measured = list(dict.fromkeys(quantities.values()))
+    kind = " or ".join(dict.fromkeys(kind for _, kind, _ in found.values()))
+    texts = [(kind, [names.class_name(*parts[1:]) for parts in found.values()])]
+    if len(measured) > 1:
+        texts.insert(0, ("metric", list(quantities.values())))
     numbers = [
         (results.groups[i].label, [_mean_and_sd(row[column], decimals) for row in estimates.values()])
         for column, i in enumerate(shown)
     ]
-    table = Table.of_columns(texts, numbers, per_class_caption(findings, quantities, len(shown)))
-    directions = {monitor["metric"]: monitor["direction"], results.metric: results.direction}
-    for row, (metric, (quantity, _)) in enumerate(found.items()):
-        best = _best(estimates[metric], known_direction(quantity, directions))
+    table = Table.of_columns(texts, numbers, per_class_caption(findings, measured, len(shown), kind))
+    for row, (metric, (quantity, _, _)) in enumerate(found.items()):
+        asked = results.direction if quantity == quantity_of(results.metric) else None
+        best = _best(estimates[metric], asked or known_direction(metric, names, results.monitor))
         table.bold |= {(row, len(texts) + column) for column in best}
     return table
 

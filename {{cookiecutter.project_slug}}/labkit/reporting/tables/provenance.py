@@ -3,9 +3,9 @@
 import json
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 from labkit.reporting.captions import DATA, PROVENANCE
-from labkit.reporting.checks import code_versions
 from labkit.reporting.tables.formats import Table
 from labkit.runs.files import RESULT
 from labkit.runs.study import Run, Study
@@ -34,11 +34,16 @@ def provenance_table(study: Study) -> Table:
     return Table(PROVENANCE, ["what", "which", "runs"], rows, 2)
 
 
-def _code(study: Study) -> Iterator[list[str]]:
-    for version in code_versions(study):
-        changes = {"yes": "uncommitted changes", "no": "nothing uncommitted"}.get(version["uncommitted changes"], "")
-        known = [f"commit {version['commit']}" if version["commit"] else "", changes]
-        yield ["code", f"{version['code']} ({', '.join(filter(None, known))})", version["runs"]]
+def _code(study: Study) -> list[list[str]]:
+    """A run that was resumed after the code had changed counts for each version."""
+    versions = [{_version(launch) for launch in run.record["launches"]} for run in study.ended]
+    return _counted("code", Counter(version for of_run in versions for version in of_run))
+
+
+def _version(launch: dict[str, Any]) -> str:
+    git = launch["git"]
+    changes = {True: ", uncommitted changes", False: ", nothing uncommitted"}.get(git["dirty"], "")
+    return f"{launch['code_id']} (commit {git['commit'] or git['missing'] or 'none'}{changes})"
 
 
 def _machines(study: Study) -> Iterator[list[str]]:

@@ -2,6 +2,7 @@
 
 from labkit.reporting.captions import UNFINISHED, runs_caption
 from labkit.reporting.collect import Results
+from labkit.reporting.grouping import as_text
 from labkit.reporting.rounding import rounded
 from labkit.reporting.tables.formats import Table
 from labkit.runs.study import Study
@@ -14,12 +15,12 @@ def runs_table(results: Results) -> Table:
     texts = [("run", [run.name for _, run in runs]), ("status", [run.status for _, run in runs])]
     if any(run.reason for _, run in runs):
         texts.append(("reason", [run.reason for _, run in runs]))
-    keys = [key for key in results.varying if "." in key]  # the others are in the run's name
-    texts += [(key, [group.settings[key] for group, _ in runs]) for key in keys]
+    keys = [key for key in [*results.varying, *results.repeats] if "." in key]  # the others are in the run's name
+    texts += [(key, [as_text(results.about[run.name][key]) for _, run in runs]) for key in keys]
     numbers = [("epoch", [f"{run.record['best']['epoch']:g}" for _, run in runs])]
     for metric in filter(None, (results.metric, results.test_metric)):
         measured = results.values[metric].to_dict()  # .loc takes its time
-        numbers.append((metric, [rounded(measured[run.name], 4) for _, run in runs]))
+        numbers.append((results.names.label(metric), [rounded(measured[run.name], 4) for _, run in runs]))
     numbers.append(("time", [duration(run.record["cost"]["wall_s"]) for _, run in runs]))
     return Table.of_columns(texts, numbers, runs_caption(results), long=True)
 
