@@ -24,7 +24,7 @@ class Names:
     units: dict[str, str]
     directions: dict[str, str]  # "max" or "min" is better
     disputed: set[str]  # metrics to which the runs give different titles or units
-    classes: dict[str, list[str]]  # by number; "class": of the classes, "label": of the labels
+    classes: dict[str, dict[str, str]]  # by number, {"0": "cat"}; "class": of the classes, "label": of the labels
 
     def title(self, metric: str) -> str:
         """validation RMSE; validation/rmse where no task says how it is called."""
@@ -69,8 +69,7 @@ class Names:
         return self._declared(self.directions, quantity_of(metric))
 
     def class_name(self, kind: str, number: str) -> str:
-        names = self.classes[kind]
-        return names[int(number)] if number.isdecimal() and int(number) < len(names) else number
+        return self.classes[kind].get(number, number)
 
     def _declared(self, values: dict[str, str], quantity: str) -> str | None:
         """What is said of the quantity itself, of that of every class, or of the same over all classes."""
@@ -106,16 +105,17 @@ def read_names(runs: list[Run]) -> Names:
     )
 
 
-def _class_names(runs: list[Run], fact: str) -> list[str]:
+def _class_names(runs: list[Run], fact: str) -> dict[str, str]:
     """Each different from all others; none unless every run has the same."""
     lists = [_mapping(run.record["data"].get("facts")).get(fact) for run in runs]
     names = lists[0] if lists else None
     if not isinstance(names, list) or any(other != names for other in lists):
-        return []
+        return {}
     names = [name if isinstance(name, str) else "" for name in names]
     counts = Counter(names)
-    clear = [name.strip() and counts[name] == 1 for name in names]
-    return [name if clear[number] else f"{name} ({number})".strip() for number, name in enumerate(names)]
+    clear = {name for name in names if name.strip() and counts[name] == 1}
+    numbered = enumerate(names)
+    return {str(number): name if name in clear else f"{name} ({number})".strip() for number, name in numbered}
 
 
 def _mapping(value: Any) -> dict[str, Any]:

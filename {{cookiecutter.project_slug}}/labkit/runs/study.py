@@ -201,6 +201,8 @@ def _with_results(run: Run, path: str, tested: bool, warnings: list[str]) -> Run
     for part in (run.record, *run.record["launches"]):
         part.pop("confusion_matrix", None)  # these two are most of a record and are in no table:
         part.pop("packages", None)  # thousands of them would fill the memory
+    if isinstance(facts := run.record["data"].get("facts"), dict):
+        facts.pop("tokens", None)  # and so would thousands of vocabularies
     if strange := _not_numbers(run.record):
         run.status = "diverged"
         run.reason = f"not a number: {', '.join(strange)}"

@@ -94,15 +94,15 @@ def _read(run: Run, split: str) -> Array | None:
 
 
 def _class_names(findings: Findings, classes: int) -> list[str]:
-    """Short enough to stand beside the matrix; a name that was cut has its number as well."""
     names = findings.results.names.classes["class"]
     if len(names) != classes:  # of something else, or not known
         return [str(number) for number in range(classes)]
-    drawn = map(style.drawable, names)
-    return [
-        name if len(name) <= MOST_LETTERS else f"{name[: MOST_LETTERS - 5]}\u2026 ({number})"
-        for number, name in enumerate(drawn)
-    ]
+    return [_short(style.drawable(name), number) for number, name in names.items()]
+
+
+def _short(name: str, number: str) -> str:
+    """Fits beside the matrix; a name that was cut has its number as well."""
+    return name if len(name) <= MOST_LETTERS else f"{name[: MOST_LETTERS - 5]}\u2026 ({number})"
 
 
 def _draw(panels: list[_Panel], classes: list[str], width_cm: float) -> Figure:

@@ -8,8 +8,7 @@ from labkit.reporting import captions
 from labkit.reporting.figures import style
 from labkit.reporting.findings import Findings
 from labkit.reporting.statistics import Array
-from labkit.runs.json_shapes import is_number
-from labkit.runs.study import Run
+from labkit.reporting.tables.costs import cost_of
 
 GREY = "#bbbbbb"
 
@@ -23,8 +22,8 @@ def cost(findings: Findings, width_cm: float) -> list[style.Drawing] | str:
         return nothing
     results = findings.results
     runs = [run for group in results.groups for run in group.runs]
-    costs = ["gpu_s" if all(_cost(run, "gpu_s") > 0 for run in runs) else "wall_s"]
-    sizes = {_cost(run, "parameters") for run in runs}
+    costs = ["gpu_s" if all(cost_of(run, "gpu_s") > 0 for run in runs) else "wall_s"]
+    sizes = {cost_of(run, "parameters") for run in runs}
     if len(sizes) > 1 and np.isfinite([*sizes]).all():
         costs.append("parameters")
     shown, _ = style.choose(findings, style.MOST_CURVES)
@@ -47,12 +46,6 @@ def cost(findings: Findings, width_cm: float) -> list[style.Drawing] | str:
     if rest := len(results.groups) - len(shown):
         caption += f" Grey crosses: the means of {captions.counted(rest, 'other setting')}."
     return [("cost", figure, caption)]
-
-
-def _cost(run: Run, key: str) -> float:
-    """NaN where it was not measured."""
-    value = run.record["cost"].get(key)
-    return float(value) if is_number(value) else float("nan")
 
 
 def _draw(axes: Axes, findings: Findings, key: str, shown: list[int]) -> str:
@@ -80,7 +73,7 @@ def _points(findings: Findings, position: int, key: str) -> Array:
     """(seeds, 2): cost and metric of every seed that has both."""
     group = findings.results.groups[position]
     measured = findings.results.measured(group, findings.results.metric)
-    points = [(_cost(group.repeats[repeat], key), value) for repeat, value in measured.items()]
+    points = [(cost_of(group.repeats[repeat], key), value) for repeat, value in measured.items()]
     return np.array([point for point in points if np.isfinite(point[0])]).reshape(-1, 2)
 
 

@@ -1,5 +1,6 @@
 """What the results cost."""
 
+import math
 from typing import NamedTuple
 
 from labkit.reporting.captions import cost_caption
@@ -9,6 +10,7 @@ from labkit.reporting.rounding import three_digits
 from labkit.reporting.statistics import NAN
 from labkit.reporting.tables.formats import Table, settings_columns
 from labkit.runs.json_shapes import is_number
+from labkit.runs.study import Run
 
 
 class Cost(NamedTuple):
@@ -42,7 +44,12 @@ def mean_cost(group: Group) -> dict[str, float]:
     """By the entries of COSTS; NaN where no run measured it."""
     means: dict[str, float] = {}
     for key in COSTS:
-        values = [run.record["cost"].get(key) for run in group.runs]
-        measured = [float(value) for value in values if is_number(value)]
+        measured = [cost for run in group.runs if not math.isnan(cost := cost_of(run, key))]
         means[key] = sum(measured) / len(measured) if measured else NAN
     return means
+
+
+def cost_of(run: Run, key: str) -> float:
+    """NaN where it was not measured."""
+    value = run.record["cost"].get(key)
+    return float(value) if is_number(value) else NAN
