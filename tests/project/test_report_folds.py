@@ -133,6 +133,16 @@ def test_folds_that_were_planned_and_never_run_decide_nothing_and_others_are_nam
     assert "the means include folds that were not planned: 3, 4" in said
 
 
+def test_seeds_on_one_fold_wait_for_no_other_unless_it_was_planned(study: Path) -> None:
+    for seed, (low, high) in enumerate(zip(NET2, NET5, strict=True)):
+        add_folds(study, "net2", [low], seed)
+        add_folds(study, "net5", [high], seed)
+    findings = found(study, **PLAN | {"seeds": list(range(5))})
+    assert findings.results.repetition == "seed"
+    assert findings.answer
+    assert findings.answer.word == "supported"
+
+
 def test_the_study_file_may_plan_folds(study: Path) -> None:
     for text, folds in (("", None), ("folds: 5\n", 5)):
         write_plan(study, text, folds=None)

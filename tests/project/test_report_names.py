@@ -150,9 +150,9 @@ def test_each_metric_has_its_own_direction_and_another_one_is_refused(study: Pat
     assert results_of(study, "validation/r2").direction == "max"
     assert results_of(study, "test/rmse").direction == "min"
     assert results_of(study, "validation/loss").direction == "min"
-    with pytest.raises(ValueError, match=r"direction: must be max, since validation R² is better when it is higher"):
+    with pytest.raises(ValueError, match=r"direction: validation R² is better when it is higher; leave direction out"):
         results_of(study, "validation/r2", "min")
-    with pytest.raises(ValueError, match=r"direction: must be min, since validation RMSE is better when it is lower"):
+    with pytest.raises(ValueError, match=r"RMSE is better when it is lower; .* write min in studies/depth\.yaml"):
         found(study, metric="validation/rmse", direction="max")
 
 

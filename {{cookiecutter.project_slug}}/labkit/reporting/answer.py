@@ -115,19 +115,18 @@ def _numbers(results: Results, file: StudyFile, comparison: Comparison) -> str:
 
 def _to_come(results: Results, file: StudyFile, group: Group) -> str:
     """Which planned seeds have no result, or which folds; one that diverged has given all that it can."""
-    folds = file.folds or (group.config.get("data.folds") if FOLD in results.repeats else None)
-    planned = list(itertools.product(file.seeds, range(folds) if folds else [None]))
-    places = [results.repeats.index(key) for key in ("seed", FOLD) if key in results.repeats]
+    folds = file.folds or (group.config.get("data.folds") if results.repetition != "seed" else None)
+    places = [results.repeats.index(key) for key in ("seed", FOLD)[: 2 if folds else 1] if key in results.repeats]
     there = {tuple(repeat[place] for place in places) for repeat in (*group.repeats, *group.diverged)}
-    absent = [repeat for repeat in planned if (repeat if folds else repeat[:1]) not in there]
+    planned = list(itertools.product(file.seeds, range(folds))) if folds else [(seed,) for seed in file.seeds]
+    absent = [repeat for repeat in planned if repeat not in there]
     if not absent:
         return ""
     plural = "" if len(absent) == 1 else "s"
-    if not folds:
-        return f"{group.label} lacks the planned seed{plural} {', '.join(str(seed) for seed, _ in absent)}"
-    if len(file.seeds) == 1:
-        return f"{group.label} lacks the planned fold{plural} {', '.join(str(fold) for _, fold in absent)}"
-    return f"{group.label} lacks the planned run{plural} {', '.join(map(seed_text, absent))} (seed/fold)"
+    if folds and len(file.seeds) > 1:
+        return f"{group.label} lacks the planned run{plural} {', '.join(map(seed_text, absent))} (seed/fold)"
+    what = "fold" if folds else "seed"
+    return f"{group.label} lacks the planned {what}{plural} {', '.join(str(repeat[-1]) for repeat in absent)}"
 
 
 def _together(results: Results, file: StudyFile, verdicts: list[Verdict]) -> Answer:

@@ -34,8 +34,8 @@ def basis(findings: Findings, metric: str, settings: Iterable[int]) -> str:
 def mean_interval(results: Results) -> str:
     """Which interval the means have."""
     corrected = any(results.test_per_train(results.metric, group) for group in results.groups)
-    start = f"{percent(CONFIDENCE)} % t interval of the mean (from {INTERVAL_FROM} {results.repetition}s"
-    return f"{start}; {SHARED})" if corrected else f"{start})"
+    interval = f"{percent(CONFIDENCE)} % t interval of the mean (from {INTERVAL_FROM} {results.repetition}s)"
+    return f"{interval}, {SHARED}" if corrected else interval
 
 
 def selection_rule(results: Results) -> str:
@@ -155,7 +155,7 @@ def _difference_caption(
     level = percent(1 - findings.alpha)
     tests = ", or ".join(dict.fromkeys(TESTS[comparison.method].format(run) for comparison in comparisons))
     explained = {
-        "p Holm": f"p: two-sided, of {tests} (from {TEST_FROM} {run}s); Holm: adjusted for the number of comparisons.",
+        "p Holm": f"p (from {TEST_FROM} {run}s): two-sided, of {tests}; Holm: adjusted for the number of comparisons.",
         "sign-flip p": f"Sign-flip p: of a permutation test that flips signs (from {SIGN_FLIP_FROM} {run}s).",
         "P(better)": f"P(better): that a {run} of the setting beats one of its opponent (from {INTERVAL_FROM} {run}s).",
         "wins/ties/losses": f"Wins, ties and losses count {run}s.",

@@ -120,7 +120,10 @@ def collect(study: Study, metric: str | None, direction: str | None, repeats: li
     names = read_names(study.ended)
     known = names.direction(about)
     if known and direction not in (None, known):
-        raise ValueError(f"direction: must be {known}, since {names.title(about)} is better when it is {BETTER[known]}")
+        raise ValueError(
+            f"direction: {names.title(about)} is better when it is {BETTER[known]}; leave direction out here, and "
+            f"write {known} in studies/{study.name}.yaml"
+        )
     better = direction or known_direction(about, names, monitor)
     if better is None:
         raise ValueError(f"direction: is {about} better when it is higher or lower? Add direction=max or direction=min")
