@@ -19,7 +19,6 @@ from labkit.reporting.findings import Findings
 from labkit.text import alternatives
 
 __all__ = ["draw_figures", "drawable"]
-NOT_FIGURES = ("style", "heat_map")
 PNG_DPI = 200
 
 
@@ -69,7 +68,7 @@ def _names_in(package: str) -> list[str]:
         folder = importlib.import_module(package)
     except ModuleNotFoundError as error:
         raise ValueError(f"figures_package: {error}") from error
-    return [module.name for module in pkgutil.iter_modules(folder.__path__) if module.name not in NOT_FIGURES]
+    return [module.name for module in pkgutil.iter_modules(folder.__path__) if module.name != "style"]
 
 
 def _folder(package: str) -> str:
