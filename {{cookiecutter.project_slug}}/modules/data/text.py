@@ -1,5 +1,6 @@
 """Labelled lines of text: a file with a label and a text in each line."""
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,15 +79,15 @@ def _read(path: Path, separator: str) -> list[tuple[str, str]]:
 
 
 def _example(examples: int) -> list[tuple[str, str]]:
-    """Short reviews, made by a rule: "not" turns what follows into its opposite, so that single words do not do."""
-    random = stable_random("generation_seed", 0)
-    words = {"positive": ["good", "great", "fine", "lovely"], "negative": ["bad", "awful", "poor", "dull"]}
-    opposite = {"positive": "negative", "negative": "positive"}
+    """Short reviews, no two alike: "not" turns what follows into its opposite, so that single words do not do."""
+    openings = ("I think", "we all found that", "they say", "to be honest,", "as my sister says,", "in short,")
+    subjects = ("the film", "this old book", "a song we heard", "the first act", "his new play", "that long story")
+    degrees = ("", "very ", "really ", "quite ", "rather ", "truly ")
+    words = ("good", "great", "fine", "lovely", "bad", "awful", "poor", "dull")  # the first half are positive
+    reviews = list(itertools.product(openings, subjects, ("", "not "), degrees, words))
     lines = []
-    for _ in range(examples):
-        meaning = random.choice(["positive", "negative"])
-        turned = random.random_sample() < 0.5
-        subject = random.choice(["the film", "this old book", "a song that we heard yesterday", "it"])
-        word = random.choice(words[opposite[meaning] if turned else meaning])
-        lines.append((meaning, f"{subject} was {'not ' if turned else ''}{random.choice(['very ', ''])}{word}"))
+    for number in stable_random("generation_seed", 0).permutation(len(reviews))[:examples]:
+        opening, subject, turn, degree, word = reviews[number]
+        positive = (word in words[:4]) != bool(turn)
+        lines.append(("positive" if positive else "negative", f"{opening} {subject} was {turn}{degree}{word}"))
     return lines
