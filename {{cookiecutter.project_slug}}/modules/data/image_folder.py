@@ -21,7 +21,8 @@ except ImportError:
     decode_jpeg = None
 
 ENDINGS = (".png", ".jpg", ".jpeg")
-COLOURS = {"grey": ("L", "GRAY", 1), "rgb": ("RGB", "RGB", 3)}  # what PIL and simplejpeg call it; channels
+COLOURS = {"grey": ("L", 1), "rgb": ("RGB", 3)}  # what PIL calls it; channels
+SAME = {"L": "GRAY", "RGB": "RGB"}  # what simplejpeg calls it; of other files its pixels would differ from PIL's
 
 
 def from_bytes(batch: Batch) -> Batch:
@@ -72,7 +73,7 @@ class Images:
         self.paths = paths
         self.size = size
         self.colour = colour
-        self.shape = (len(paths), COLOURS[colour][2], size, size)
+        self.shape = (len(paths), COLOURS[colour][1], size, size)
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -83,13 +84,12 @@ class Images:
 
     def decoded(self, path: Path) -> np.ndarray:
         """(channels, size, size). ValueError, naming the file, where it cannot be read."""
-        mode, colour_space, channels = COLOURS[self.colour]
+        mode, channels = COLOURS[self.colour]
         try:
             content = path.read_bytes()
             image = Image.open(io.BytesIO(content))
-            if decode_jpeg and image.format == "JPEG" and image.mode in ("L", "RGB"):
-                pixels = decode_jpeg(content, colour_space)
-                image = Image.fromarray(pixels if channels == 3 else pixels[:, :, 0])
+            if decode_jpeg and image.format == "JPEG" and image.mode in SAME:
+                image = Image.fromarray(decode_jpeg(content, SAME[image.mode]).squeeze())
             image = image.convert(mode).resize((self.size, self.size), Image.Resampling.BILINEAR)
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise ValueError(f"data: {path} cannot be read as an image ({error}); remove or replace it") from error
