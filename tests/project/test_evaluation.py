@@ -126,3 +126,10 @@ def test_a_kept_number_and_its_target_are_in_the_unit_of_the_target(runs_dir: Pa
     assert kept["target"].tolist() == pytest.approx(bunch.target[kept["example"]], rel=1e-6)
     measured = np.sqrt(np.mean((kept["value"] - kept["target"]) ** 2.0))
     assert metrics_of_test(folder)["test/rmse"] == pytest.approx(measured, rel=1e-5)
+
+
+def test_a_run_without_a_test_part_is_named(runs_dir: Path) -> None:
+    folder = train_small(runs_dir, "data.test_fraction=0")
+    with pytest.raises(ValueError, match="the test part is empty; set data.test_fraction") as caught:
+        evaluate_all(runs_dir)
+    assert str(folder) in str(caught.value)

@@ -34,7 +34,8 @@ def evaluate(config: EvaluateConfig) -> None:
         try:
             _evaluate_once(RunFolder(path), config)
         except (ValueError, OSError) as error:
-            problems.append(sentence(error) or str(error))  # the others are evaluated all the same
+            reason = sentence(error) or str(error)  # the others are evaluated all the same
+            problems.append(reason if str(path) in reason else f"{path}: {reason}")
     if problems:
         raise ValueError("\n".join([f"{len(problems)} of {len(finished)} runs were not evaluated:", *problems]))
 

@@ -37,7 +37,7 @@ class ConvNet(nn.Module):
         if len(input_shape) != 3:
             raise ValueError(
                 f"model: ConvNet takes images (channels, height, width), not inputs of the shape {tuple(input_shape)}; "
-                "choose model=mlp"
+                "choose model=mlp for a table, model=transformer_text for texts"
             )
         depth, height, width = input_shape
         if min(height, width) < 4:

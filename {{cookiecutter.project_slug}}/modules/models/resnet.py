@@ -14,7 +14,7 @@ class ResNet(nn.Module):
         if len(input_shape) != 3:
             raise ValueError(
                 f"model: ResNet takes images (channels, height, width), not inputs of the shape {tuple(input_shape)}; "
-                "choose model=mlp"
+                "choose model=mlp for a table, model=transformer_text for texts"
             )
         if min(input_shape[1:]) < 4:
             raise ValueError(f"model: ResNet needs images of at least 4 x 4 pixels, not {input_shape[1:]}")

@@ -14,7 +14,7 @@ class UNet(nn.Module):
         if len(input_shape) != 3 or min(input_shape[1:]) < 4:
             raise ValueError(
                 "model: UNet takes images (channels, height, width) of at least 4 x 4 pixels, not inputs of the shape "
-                f"{tuple(input_shape)}; choose model=mlp"
+                f"{tuple(input_shape)}; choose model=mlp for a table, model=transformer_text for texts"
             )
         if channels < 1:
             raise ValueError(f"model.channels: must be at least 1, not {channels}")
