@@ -2,16 +2,19 @@
 
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import pytest
 import torch
 from omegaconf import OmegaConf
-from omegaconf.errors import InterpolationResolutionError
-from small_runs import CPU, DataSets, choices, compose, config_of, words_for
+from small_runs import CPU, DataSets, choices, compose, words_for
 from torch import Tensor, nn
 
 from labkit.build import build
+from labkit.launching.entry_point import CheckedTask
+from modules.config import TrainConfig
 from modules.parts import make_network, make_trainer
+from modules.train import train
 from modules.training.task import Batch, Mean, Task
 from modules.training.trainer import Trainer
 
@@ -21,21 +24,26 @@ Pairs = dict[tuple[str, str, str], tuple[Trainer, nn.Module]]
 
 @pytest.fixture(scope="module")
 def every_pair(data_sets: DataSets) -> Pairs:
-    """By model, data set and task, where they fit together: what would train them, and the network of another seed."""
+    """By model, data set and task, where they fit together: what would train them, and the network of another seed.
+
+    Each choice is composed once: to compose every combination would take ten times as long.
+    """
+    tasks: dict[str, Any] = {task: OmegaConf.to_container(compose(f"task={task}").task) for task in choices("task")}
+    models = {model: compose(f"model={model}").model for model in choices("model")}
     found = {}
-    tasks = sorted(choices("task"), key=lambda task: task != "classification")
     for (name, (config, data)), task in product(data_sets.items(), tasks):
-        words = (*words_for(name, config.system.datasets_dir), "training.batch_size=8", f"task={task}")
-        config = config_of(*words, "training.evaluation_batch_size=16")
         try:
-            build("task", config.task, Task, offered=data.facts)
+            build("task", tasks[task], Task, offered=data.facts)
         except ValueError:  # in a sentence: the data set is for another task
             continue
-        for model in choices("model"):
+        small = ("training.batch_size=8", "training.evaluation_batch_size=16")
+        composed = compose(*words_for(name, config.system.datasets_dir), f"task={task}", *small)
+        for model, node in models.items():
+            composed.model = node
             try:
-                config.model = OmegaConf.to_container(compose(*words, f"model={model}").model, resolve=True)  # pyright: ignore
+                config = CheckedTask(TrainConfig, train).checked(composed, composed.hydra)
                 pair = (make_trainer(config, data, CPU), make_network(replace(config, seed=1), data.facts))
-            except (ValueError, InterpolationResolutionError):  # they do not fit
+            except ValueError:  # they do not fit
                 continue
             found[model, name, task] = pair
     return found
