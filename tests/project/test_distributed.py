@@ -56,9 +56,9 @@ def start(processes: int, work: Callable[..., object], *arguments: Any) -> list[
 
 
 def end(processes: list[ForkServerProcess]) -> list[int | None]:
-    """Their exit statuses; none may take longer than some seconds."""
+    """Their exit statuses; one that hangs is killed."""
     for process in processes:
-        process.join(timeout=20)
+        process.join(timeout=120)
         process.kill()
         process.join()
     return [process.exitcode for process in processes]

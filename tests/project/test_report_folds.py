@@ -156,7 +156,8 @@ def test_the_study_file_may_plan_folds(study: Path) -> None:
 
 def test_a_fold_without_folds_is_a_setting_like_others(study: Path) -> None:
     for fold in (0, 1):
-        add_run(study, **{"data.fold": fold})
+        settings: dict[str, Any] = {"data.fold": fold}
+        add_run(study, **settings)
     assert found(study).results.varying == ["data.fold"]
 
 

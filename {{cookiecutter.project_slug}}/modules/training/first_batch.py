@@ -29,8 +29,7 @@ def try_out(trainer: Trainer) -> None:
     size = trainer.config.evaluation_batch_size
     first = list(itertools.islice(trainer.validation.in_order(size), 1))
     with mistakes_named(first):
-        for batch in first:
-            _try_training(trainer, {name: part[: trainer.config.batch_size] for name, part in batch.items()})
+        _try_training(trainer, first)
         metrics = trainer.evaluate(first).metrics
     known = {f"validation/{name}": value for name, value in metrics.items()}
     name = trainer.config.monitor
@@ -48,12 +47,14 @@ def out_of_memory(config: TrainingConfig) -> ValueError:
     return ValueError(f"training.batch_size: {size} needs more memory than there is; try {size // 2}")
 
 
-def _try_training(trainer: Trainer, batch: Batch) -> None:
+def _try_training(trainer: Trainer, batches: list[Batch]) -> None:
     """What `step` returns in training, without a change to the network: ValueError where it cannot be trained on."""
-    with trainer.evaluating() as task:
+    size = trainer.config.batch_size
+    with trainer.evaluating() as task:  # also by a process that has no batch: the others wait for it here
         task.training = True
-        for turn in task.turns:
+        for whole, turn in itertools.product(batches, task.turns):
             task.turn = turn
+            batch = {name: part[:size] for name, part in whole.items()}
             found: Any = task.step(batch)
             if not isinstance(found, tuple) or len(found) != 2 or not isinstance(found[1], dict):
                 raise ValueError("task: step must return a pair: the loss, and a dictionary of what else to report")
