@@ -37,7 +37,7 @@ def attention(findings: Findings, width_cm: float) -> list[style.Drawing] | str:
     run = group.repeats[max(measured, key=lambda repeat: results.sign * measured[repeat])]
     try:
         examples, which = _look(run.path)
-    except (ValueError, OSError, RuntimeError) as error:  # such as runs that were copied without their checkpoints
+    except (ValueError, OSError, RuntimeError, ImportError) as error:  # such as runs copied without their checkpoints
         return f"{str(error).splitlines()[0]}."
     images = examples[0].image is not None
     draw = _draw_images if images else _draw_texts
