@@ -17,7 +17,7 @@ demo: install
 # The tests in tests/project import the project into their process, and torch with it: the others, which start it as a
 # user does, keep theirs clean. The tests of Slurm run alone: the jobs of one file already take all cores.
 test: install
-	.venv/bin/python -m pytest --numprocesses auto tests/project
+	.venv/bin/python -m pytest --numprocesses auto --dist worksteal tests/project
 	.venv/bin/python -m pytest --numprocesses auto --ignore tests/project --ignore-glob "tests/test_slurm_*" tests
 	.venv/bin/python -m pytest tests/test_slurm_*.py
 

@@ -33,6 +33,12 @@ def served(data: ArrayData, part: str = "train", workers: int = 0) -> list[dict[
     return [*batches.in_order(7), *batches.shuffled(0, 8, 0, len(batches) // 8)]
 
 
+@pytest.mark.parametrize("name", ["synthetic", "shapes", "shapes_labels", "table", "table_regression", "text"])
+def test_data_that_comes_with_a_project_gives_no_reason_for_a_warning(name: str) -> None:
+    """Such as examples of the test part that are in the training part as well."""
+    assert data_of(f"data={name}").warnings == []
+
+
 # ---- folders of images
 
 

@@ -71,15 +71,6 @@ def test_every_example_is_in_exactly_one_part_and_no_part_is_empty(data_sets: Da
             assert np.array_equal(together, np.arange(len(data.arrays["target"]))), name
 
 
-def test_no_image_of_the_training_set_is_in_the_test_set_as_well(data_sets: DataSets) -> None:
-    """Of images in memory; published test sets are as they are."""
-    for name, (config, data) in data_sets.items():
-        images = len(data.facts.get("input_shape", ())) == 3 and config.data.get("in_memory")
-        if images and config.data.get("split_kind") != "given":
-            seen = {image.numpy().tobytes() for image in whole(data, "train")["input"]}
-            assert not any(image.numpy().tobytes() in seen for image in whole(data, "test")["input"]), name
-
-
 def test_every_class_has_the_same_share_of_every_part_of_a_stratified_split(data_sets: DataSets) -> None:
     stratified = []
     for name, (_, data) in data_sets.items():
