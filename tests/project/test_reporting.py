@@ -49,6 +49,16 @@ def listed(study: Path) -> dict[str, tuple[str, str]]:
     return {run.name: (run.status, run.reason) for run in read_study(study).runs}
 
 
+def test_what_a_data_set_warns_of_is_said_in_the_report(study: Path) -> None:
+    for seed in range(3):
+        folder = add_run(study, "net2", seed, 0.9)
+        data = json.loads((folder / "run.json").read_bytes())["data"]
+        doubles = "data: 2 of 20 test examples are in the training part as well"
+        change_record(folder, data=data | {"warnings": [doubles] if seed else "none"})
+    said = "digits: 2 of 20 test examples are in the training part as well"
+    assert warnings_about(study).splitlines().count(said) == 1
+
+
 def test_statistics_equal_the_reference_values_from_folders_to_table(study: Path) -> None:
     for model, values in zip(REFERENCE, (A, B, C), strict=True):
         for seed, value in enumerate(values):

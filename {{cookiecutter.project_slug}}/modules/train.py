@@ -89,6 +89,7 @@ def results(config: TrainConfig, data: Data, marks: dict[str, Any], trainer: Tra
             "split_kind": data.split.kind,
             "examples": {part: len(data.split.part(part)) for part in PARTS},
             "files": marks,
+            "warnings": data.warnings,
             "facts": data.facts,
             **({"classes": len(data.facts["class_names"])} if "class_names" in data.facts else {}),
         },

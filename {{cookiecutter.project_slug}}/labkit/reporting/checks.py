@@ -119,16 +119,20 @@ def _packages(study: Study) -> Iterator[str]:
 
 
 def _data(results: Results) -> Iterator[str]:
-    """What is not the same although nothing asked for it: folds and splits of `repeats` may differ."""
+    """What the data sets warn of, and what is not the same although nothing asked for it: `repeats` may differ."""
     versions: dict[str, Counter[str]] = defaultdict(Counter)
     fingerprints: dict[str, set[str]] = defaultdict(set)
     splits: dict[str, set[tuple[Any, str]]] = defaultdict(set)
+    warned: dict[str, None] = {}  # in their order, each once
     for repeat, run in [item for group in results.groups for item in group.repeats.items()]:
         data = run.record["data"]
         declared = tuple(value for key, value in zip(results.repeats, repeat, strict=True) if key != "seed")
         versions[data["name"]][f"{data['fingerprint']}, split {data['split_fingerprint']}"] += 1
         fingerprints[data["name"]].add(data["fingerprint"])
         splits[data["name"]].add((declared, data["split_fingerprint"]))
+        if isinstance(warnings := data.get("warnings"), list):
+            warned |= {f"{data['name']}: {str(warning).removeprefix('data: ')}": None for warning in warnings}
+    yield from warned
     for name, runs in versions.items():
         if len(fingerprints[name]) > 1 or len(splits[name]) > len({declared for declared, _ in splits[name]}):
             yield f"the data {name} was not the same in all runs: {_enumerate(runs)}"
