@@ -26,7 +26,8 @@ def augment(batch: Batch, random: torch.Generator, *, max_shift: int, flip: bool
     if flip:
         mirrored = (torch.rand((count, 1), generator=random) < 0.5).to(device)
         columns = torch.where(mirrored, width - 1 - columns, columns)
-    places = (rows + down)[:, :, None] * (width + 2 * max_shift) + (columns + right)[:, None]  # (batch, height, width)
+    rows = (rows + down) * (width + 2 * max_shift)  # where each begins in the flattened image
+    places = rows[:, :, None] + (columns + right)[:, None]  # (batch, height, width)
 
     def moved(part: Tensor) -> Tensor:
         index = places.flatten(1)[:, None].expand(-1, part.shape[1], -1)

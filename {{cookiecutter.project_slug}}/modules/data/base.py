@@ -29,6 +29,7 @@ class Examples(ABC):
     """One part of a data set."""
 
     in_memory = False  # True: `fetch` works on the device, and no loader worker is needed
+    draws = True  # False: nothing in `fetch` is random, and no generator is made for it
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -147,12 +148,13 @@ class TensorExamples(Examples):
     def __init__(self, tensors: Batch, change: Augment | None = None) -> None:
         self.tensors = tensors
         self.change = change
+        self.draws = change is not None
 
     def __len__(self) -> int:
         return len(next(iter(self.tensors.values())))
 
     def fetch(self, indices: Tensor, random: torch.Generator | None) -> Batch:
-        batch = {name: tensor[indices] for name, tensor in self.tensors.items()}
+        batch = {name: tensor.index_select(0, indices) for name, tensor in self.tensors.items()}  # [indices] is slower
         return self.change(batch, random) if self.change and random else batch
 
     def to(self, device: torch.device) -> Examples:
@@ -166,6 +168,7 @@ class ChangedExamples(Examples):
         self.examples = examples
         self.change = change
         self.in_memory = examples.in_memory
+        self.draws = examples.draws
 
     def __len__(self) -> int:
         return len(self.examples)
@@ -184,6 +187,7 @@ class MappedExamples(Examples):
         self.arrays = arrays
         self.chosen = chosen
         self.change = change
+        self.draws = change is not None
 
     def __len__(self) -> int:
         return len(self.chosen)

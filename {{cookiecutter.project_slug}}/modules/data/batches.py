@@ -52,7 +52,7 @@ class Batches:
             yield from self._load(keys)
             return
         for indices, position in keys:
-            yield self.examples.fetch(indices, _draws(position))
+            yield _fetched(self.examples, indices, position)
 
     def _placed(self, order: Tensor) -> Tensor:
         """Once an epoch to the device, where the examples are, instead of batch by batch."""
@@ -87,8 +87,9 @@ class Batches:
             raise ValueError(f"system.loader_workers: {lost}") from error
 
 
-def _draws(position: tuple[int, int, int] | None) -> torch.Generator | None:
-    return generator("augmentation", *position) if position else None
+def _fetched(examples: Examples, indices: Tensor, position: tuple[int, int, int] | None) -> Batch:
+    random = generator("augmentation", *position) if position and examples.draws else None
+    return examples.fetch(indices, random)
 
 
 class _Keys(Sampler[Key]):
@@ -107,7 +108,7 @@ class _Fetcher(Dataset[Batch]):
 
     def __getitem__(self, key: Key) -> Batch:
         indices, position = key
-        return self._examples.fetch(indices, _draws(position))
+        return _fetched(self._examples, indices, position)
 
 
 def _begin_worker(_: int) -> None:

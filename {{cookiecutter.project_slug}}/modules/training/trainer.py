@@ -254,7 +254,6 @@ class Trainer:
         self.task.turn = turn
         skipping = config.divergence == "skip_step"
         buffers = [buffer.clone() for buffer in self.bare.buffers()] if skipping else []
-        parameters = [p for group in optimizer.param_groups for p in group["params"]]
         found: list[dict[str, Value]] = []
         n = config.accumulation
         for left, batch in zip(reversed(range(n)), batches, strict=True):
@@ -267,6 +266,7 @@ class Trainer:
         if config.clip_norm is not None or skipping:
             self._scaler.unscale_(optimizer)  # the norm is that of the gradients, not of the scaled ones
             name = f"{turn}_gradient_norm" if turn else "gradient_norm"
+            parameters = [p for group in optimizer.param_groups for p in group["params"]]
             found[-1][name] = clip_grad_norm_(parameters, config.clip_norm or math.inf)
         if skipping and not _all_finite(found):
             for buffer, old in zip(self.bare.buffers(), buffers, strict=True):
