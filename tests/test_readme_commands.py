@@ -16,6 +16,7 @@ NOT_RUN = {
     "cruft create path/to/cookiecutter-hydra-research": "tests/test_cruft.py runs it on a repository of its own",
     "cruft update": "tests/test_cruft.py runs it on a repository of its own",
 }
+GAN = TEMPLATE / PROJECT / "docs" / "two_optimizers.md"
 SWEEP = "python runs/train.py --multirun model=net2,net5 seed=0,1,2"
 ON_A_CLUSTER = [f"{SWEEP} +launcher=slurm", f"{SWEEP} +launcher=slurmgpu"]  # tests/test_slurm_sweeps.py runs them
 
@@ -38,7 +39,7 @@ def run_in_one_shell(lines: list[str], folder: Path) -> None:
 
 def test_every_code_block_has_a_language() -> None:
     """A block that this file would not see could hold a command that nobody runs."""
-    for readme in (TEMPLATE / "README.md", TEMPLATE / "CONTRIBUTING.md", TEMPLATE / PROJECT / "README.md"):
+    for readme in (TEMPLATE / "README.md", TEMPLATE / "CONTRIBUTING.md", TEMPLATE / PROJECT / "README.md", GAN):
         fences = re.findall(r"^```(.*)$", readme.read_text(encoding="utf-8"), flags=re.MULTILINE)
         assert set(fences[::2]) <= {"bash", "text", "python", "yaml"}
         assert set(fences[1::2]) <= {""}
@@ -48,26 +49,31 @@ def test_the_project_opens_with_two_commands() -> None:
     assert commands(TEMPLATE / PROJECT / "README.md")[:2] == ["make run", "make test"]
 
 
-def write_examples(project: Path) -> None:
-    """The files that the README shows, as they stand there: a block of code begins with the name of its file."""
-    text = (project / "README.md").read_text(encoding="utf-8")
+def write_examples(project: Path, document: str) -> list[int]:
+    """The files that it shows, as they stand there: a block of code begins with the name of its file. Their lengths."""
+    text = (project / document).read_text(encoding="utf-8")
     examples = re.findall(r"^```(?:python|yaml)\n# (\S+)\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
-    assert len(examples) == 6
     for name, code in examples:
-        assert sum(bool(line.strip()) for line in code.splitlines()) <= 10
         (project / name).write_text(code, encoding="utf-8")
-    rows = [f"{x / 20},{y / 10},{int(x / 20 + y / 10 > 1)}" for x in range(20) for y in range(10)]
-    (project / "data" / "ratings.csv").write_text("\n".join(rows), encoding="utf-8")
+    return [sum(bool(line.strip()) for line in code.splitlines()) for _, code in examples]
 
 
 def test_commands_of_the_projects_readme(bake: Bake) -> None:
     project = bake()
     share_environment(project)
     commit(project, "generated")
-    write_examples(project)
+    lengths = write_examples(project, "README.md")
+    assert len(lengths) == 6
+    assert max(lengths) <= 10
+    rows = [f"{x / 20},{y / 10},{int(x / 20 + y / 10 > 1)}" for x in range(20) for y in range(10)]
+    (project / "data" / "ratings.csv").write_text("\n".join(rows), encoding="utf-8")
     lines = commands(project / "README.md")
     run_in_one_shell([line for line in lines if line not in ON_A_CLUSTER], project)
     assert (project / "data/reports/sweep_models/report.pdf").stat().st_size > 10_000
+    assert len(write_examples(project, "docs/two_optimizers.md")) == 4
+    run_in_one_shell(["source .venv/bin/activate", *commands(project / "docs" / "two_optimizers.md")], project)
+    (images,) = (project / "data" / "runs" / "gan").glob("*/predictions.npz")
+    assert images.stat().st_size > 10_000
 
 
 @pytest.mark.parametrize("readme", ["README.md", "CONTRIBUTING.md"])
