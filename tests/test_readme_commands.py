@@ -58,6 +58,20 @@ def write_examples(project: Path, document: str) -> list[int]:
     return [sum(bool(line.strip()) for line in code.splitlines()) for _, code in examples]
 
 
+def write_more(project: Path) -> None:
+    """Other things that a student may add: the project's own tests must take them as well."""
+    (project / "modules" / "optimizers").mkdir()
+    (project / "modules" / "optimizers" / "slow.py").write_text(
+        "from torch.optim import SGD\n\n\nclass Slow(SGD):\n    def __init__(self, params, *, lr: float) -> None:\n"
+        "        super().__init__(params, lr=lr / 10)\n",
+        encoding="utf-8",
+    )
+    optimizer = "_target_: modules.optimizers.slow.Slow\nname: slow\nlr: 0.1\n"
+    (project / "config" / "optimizer" / "slow.yaml").write_text(optimizer, encoding="utf-8")
+    model = "_target_: modules.models.wide.Wide\nname: as_wide_as_a_text\nwidth: ${data.length}\n"
+    (project / "config" / "model" / "as_wide_as_a_text.yaml").write_text(model, encoding="utf-8")
+
+
 def test_commands_of_the_projects_readme(bake: Bake) -> None:
     project = bake()
     share_environment(project)
@@ -74,6 +88,8 @@ def test_commands_of_the_projects_readme(bake: Bake) -> None:
     run_in_one_shell(["source .venv/bin/activate", *commands(project / "docs" / "two_optimizers.md")], project)
     (images,) = (project / "data" / "runs" / "gan").glob("*/predictions.npz")
     assert images.stat().st_size > 10_000
+    write_more(project)
+    succeed("bash", "-c", "source .venv/bin/activate; pytest --numprocesses 2 --dist worksteal", cwd=project)
 
 
 @pytest.mark.parametrize("readme", ["README.md", "CONTRIBUTING.md"])

@@ -13,6 +13,7 @@ from modules.config import TrainConfig
 from modules.data.base import Data
 from modules.data.batches import Batches
 from modules.randomness import key
+from modules.training.first_batch import mistakes_named
 from modules.training.task import Task
 from modules.training.trainer import Trainer
 
@@ -43,10 +44,12 @@ def make_trainer(config: TrainConfig, data: Data, device: torch.device) -> Train
     task = build("task", config.task, Task, offered=data.facts)
     network = make_network(config, data.facts).to(device)
     check_optimizer(config)
+    with mistakes_named([]):  # such as a task for networks of another kind
+        of_turns = [task.parameters(network, turn) for turn in task.turns]
     return Trainer(
         task=task,
         network=network,
-        optimizers=[make_optimizer(config, task.parameters(network, turn)) for turn in task.turns],
+        optimizers=[make_optimizer(config, parameters) for parameters in of_turns],
         training=make_batches(config, data, "train", device),
         validation=make_batches(config, data, "validation", device),
         config=config.training,

@@ -93,8 +93,13 @@ def test_the_optimizers_hold_every_parameter(pairs: Fitting) -> None:
         assert held >= {id(parameter) for parameter in trainer.bare.parameters() if parameter.requires_grad}
 
 
+def with_one_turn(pairs: Fitting) -> Fitting:
+    """Where several work against each other, as in a GAN, no loss has to fall, and what is predicted may be drawn."""
+    return [(trainer, other) for trainer, other in pairs if len(trainer.task.turns) == 1]
+
+
 def test_a_prediction_depends_on_its_own_example_and_on_no_other_of_the_batch(pairs: Fitting) -> None:
-    for trainer, _ in pairs:
+    for trainer, _ in with_one_turn(pairs):
         batch = next(trainer.validation.in_order(8))
         together = predicted(trainer, batch)
         alone = [predicted(trainer, {name: part[i : i + 1] for name, part in batch.items()}) for i in range(8)]
@@ -105,7 +110,7 @@ def test_a_prediction_depends_on_its_own_example_and_on_no_other_of_the_batch(pa
 
 def test_its_saved_weights_are_all_that_a_network_needs_to_predict_the_same(pairs: Fitting) -> None:
     """A layer that is kept in a plain list or dictionary is neither trained nor saved."""
-    for trainer, other in pairs:
+    for trainer, other in with_one_turn(pairs):
         batch = next(trainer.validation.in_order(8))
         expected = predicted(trainer, batch)
         trainer.task.network = other.eval()
@@ -116,16 +121,13 @@ def test_its_saved_weights_are_all_that_a_network_needs_to_predict_the_same(pair
 
 
 def test_one_batch_is_learned_by_heart(pairs: Fitting) -> None:
-    trainer, _ = pairs[0]
-    trainer.bare.train()
-    batch = next(trainer.data.shuffled(0, 8, 0, 1))
-    losses = []
-    for _ in range(600):
-        for turn, optimizer in zip(trainer.task.turns, trainer.optimizers, strict=True):
-            optimizer.zero_grad()
-            losses.append(loss_of(trainer, batch, turn))
+    for trainer, _ in with_one_turn(pairs)[:1]:
+        trainer.bare.train()
+        batch = next(trainer.data.shuffled(0, 8, 0, 1))
+        losses = []
+        while len(losses) < 600 and (not losses or losses[-1] > 0.1 * losses[0]):
+            trainer.optimizers[0].zero_grad()
+            losses.append(loss_of(trainer, batch, trainer.task.turns[0]))
             losses[-1].backward()
-            optimizer.step()
-        if losses[-1] < 0.1 * losses[0]:
-            break
-    assert losses[-1] < 0.1 * losses[0]
+            trainer.optimizers[0].step()
+        assert losses[-1] <= 0.1 * losses[0]

@@ -83,4 +83,5 @@ def mistakes_named(batches: list[Batch]) -> Iterator[None]:
         shapes = ", ".join(
             f"{name} {tuple(part.shape)} {part.dtype}" for batch in batches for name, part in batch.items()
         )
-        raise ValueError(f"{place}: {reason} ({type(error).__name__}); the batch holds {shapes}") from error
+        held = f"; the batch holds {shapes}" if shapes else ""
+        raise ValueError(f"{place}: {reason} ({type(error).__name__}){held}") from error
