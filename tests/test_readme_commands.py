@@ -58,18 +58,39 @@ def write_examples(project: Path, document: str) -> list[int]:
     return [sum(bool(line.strip()) for line in code.splitlines()) for _, code in examples]
 
 
+OPTIMIZER = """
+from torch.optim import SGD
+
+
+class Slow(SGD):
+    def __init__(self, params, *, lr: float) -> None:
+        super().__init__(params, lr=lr / 10)
+"""
+MODEL = """
+from torch import nn
+
+
+class Bag(nn.Module):
+    def __init__(self, *, vocabulary: int, outputs: int, width: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(vocabulary, width)
+        self.head = nn.Linear(width, outputs)
+
+    def forward(self, tokens, mask):
+        return self.head((self.embedding(tokens) * mask[:, :, None]).sum(1))
+"""
+
+
 def write_more(project: Path) -> None:
     """Other things that a student may add: the project's own tests must take them as well."""
     (project / "modules" / "optimizers").mkdir()
-    (project / "modules" / "optimizers" / "slow.py").write_text(
-        "from torch.optim import SGD\n\n\nclass Slow(SGD):\n    def __init__(self, params, *, lr: float) -> None:\n"
-        "        super().__init__(params, lr=lr / 10)\n",
-        encoding="utf-8",
-    )
-    optimizer = "_target_: modules.optimizers.slow.Slow\nname: slow\nlr: 0.1\n"
-    (project / "config" / "optimizer" / "slow.yaml").write_text(optimizer, encoding="utf-8")
-    model = "_target_: modules.models.wide.Wide\nname: as_wide_as_a_text\nwidth: ${data.length}\n"
-    (project / "config" / "model" / "as_wide_as_a_text.yaml").write_text(model, encoding="utf-8")
+    for name, content in {
+        "modules/optimizers/slow.py": OPTIMIZER,
+        "config/optimizer/slow.yaml": "_target_: modules.optimizers.slow.Slow\nname: slow\nlr: 0.1\n",
+        "modules/models/bag.py": MODEL,
+        "config/model/bag.yaml": "_target_: modules.models.bag.Bag\nname: bag\nwidth: ${data.rare}\n",
+    }.items():
+        (project / name).write_text(content, encoding="utf-8")
 
 
 def test_commands_of_the_projects_readme(bake: Bake) -> None:
