@@ -69,7 +69,7 @@ class CheckedTask(Generic[T]):
 
 
 def _check_groups(composed: DictConfig) -> None:
-    for folder in CONFIG.iterdir():
+    for folder in CONFIG.glob("*"):  # none in a Slurm job, whose configuration was composed and checked before
         choice = composed.get(folder.name) if folder.is_dir() else None
         if isinstance(choice, str) and (folder / f"{choice}.yaml").exists() and folder.name != "ablation":
             raise ValueError(
