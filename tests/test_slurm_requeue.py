@@ -214,7 +214,12 @@ def time_is_over_for_two_runs(place: Place) -> None:
     """F7 with two runs in a job, of which one has finished: the other one goes on."""
     others = (word for word in LONG if word not in STEPS)
     job = Job(place, "two_runs", *others, *STEPS[1:], "training.steps=120,5", "hydra.launcher.runs_per_job=2")
-    (finished,) = job.cluster.wait(lambda: [path.parent for path in job.runs_dir.glob("default/*/run.json")], 120)
+
+    def folders() -> list[Path]:
+        return [path.parent for path in job.runs_dir.glob("default/*/run.json")]
+
+    # Its process lets go of the lock last, when all else of the run is written.
+    (finished,) = job.cluster.wait(lambda: [f for f in folders() if not (f / ".lock").exists()], 120)
     before = files(finished)
     job.wait_until_it_trains()
     job.end_its_time()
