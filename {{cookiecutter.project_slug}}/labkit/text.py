@@ -4,6 +4,8 @@ import difflib
 import re
 from collections.abc import Iterable
 
+BETTER = {"max": "higher", "min": "lower"}  # what a direction is in a sentence
+
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """'; did you mean "x"?' or '': the end of a sentence about an unknown name."""

@@ -10,10 +10,9 @@ from labkit.reporting.collect import Results
 from labkit.reporting.comparisons import CORRECTED, PAIRED, WELCH, Comparison
 from labkit.reporting.findings import BEST, TIED, Findings
 from labkit.reporting.grouping import seed_text
-from labkit.reporting.names import BETTER
 from labkit.reporting.rounding import percent
 from labkit.reporting.statistics import CONFIDENCE, INTERVAL_FROM, SIGN_FLIP_FROM, TEST_FROM
-from labkit.text import counted, split_of
+from labkit.text import BETTER, counted, split_of
 
 NO_TESTS = "No tests, hence no correction."
 SHARED = "corrected for the examples that splits of one data set share (Nadeau and Bengio)"

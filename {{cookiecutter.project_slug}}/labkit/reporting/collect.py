@@ -14,12 +14,12 @@ import numpy as np
 import pandas as pd
 
 from labkit.reporting.grouping import Group, Grouping, Repeat, beside, group_runs
-from labkit.reporting.names import BETTER, Names, read_names
+from labkit.reporting.names import Names, read_names
 from labkit.reporting.statistics import NAN
 from labkit.runs.files import METRICS
 from labkit.runs.json_shapes import is_number
 from labkit.runs.study import Run, Study
-from labkit.text import alternatives, quantity_of, split_of
+from labkit.text import BETTER, alternatives, quantity_of, split_of
 
 COMMAS = operator.methodcaller("count", b",")
 FOLD = "data.fold"  # tells runs apart like a seed, where they were trained on folds

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from labkit.runs.study import Run
-from labkit.text import quantity_of, split_of
+from labkit.text import BETTER, quantity_of, split_of
 
 OF_A_CLASS = re.compile(r"(.+)_(class|label)_(.+)", re.DOTALL)  # accuracy_class_3, f1_label_0
 SPLITS = {"train": "training"}  # where a sentence says it otherwise than metrics.csv
-BETTER = {"max": "higher", "min": "lower"}
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from labkit.text import quantity_of
+from labkit.text import BETTER, quantity_of
 from modules.config import TrainingConfig
 from modules.training.task import Metric
-
-HIGHER = {"max": "higher", "min": "lower"}
 
 
 class Monitor:
@@ -57,6 +55,6 @@ def _direction(config: TrainingConfig, metrics: Mapping[str, Metric]) -> str:
         )
     if known and config.direction not in (None, known):
         raise ValueError(
-            f"training.direction: {config.monitor} is better when it is {HIGHER[known]}: leave direction null"
+            f"training.direction: {config.monitor} is better when it is {BETTER[known]}: leave direction null"
         )
     return known or str(config.direction)

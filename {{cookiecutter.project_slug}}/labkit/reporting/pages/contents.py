@@ -7,10 +7,10 @@ from typing import Any
 from labkit.reporting.answer import Verdict
 from labkit.reporting.captions import selection_rule
 from labkit.reporting.findings import Findings
-from labkit.reporting.names import BETTER
 from labkit.reporting.study_file import StudyFile
 from labkit.reporting.tables.formats import Table
 from labkit.runs.study import Study
+from labkit.text import BETTER
 
 
 @dataclass
