@@ -195,7 +195,7 @@ def test_what_runs_do_not_agree_on_has_its_plain_name(study: Path) -> None:
 def test_names_that_only_some_runs_know_are_not_used_for_the_classes_of_all(study: Path) -> None:
     with_classes(add_run(study), {"iou_class_0": 0.5}, class_names=["cat"])
     add_run(study, "net5")
-    assert read_names(read_study(study).ended).classes == {"class": {}, "label": {}}
+    assert read_names(read_study(study).ended, {}, []).classes == {"class": {}, "label": {}}
 
 
 def test_runs_of_an_older_version_are_worded_as_before(study: Path) -> None:
@@ -225,7 +225,7 @@ def test_a_matrix_of_other_classes_has_numbers(study: Path) -> None:
 )
 def test_every_class_can_be_told_from_the_others(names: Any, shown: list[str], study: Path) -> None:
     describe(add_run(study), class_names=names)
-    assert list(read_names(read_study(study).ended).classes["class"].values()) == shown
+    assert list(read_names(read_study(study).ended, {}, []).classes["class"].values()) == shown
 
 
 def test_long_names_that_are_cut_beside_the_matrix_keep_their_number(study: Path) -> None:

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from labkit.reporting.grouping import Group, Grouping, Repeat, beside, group_runs
-from labkit.reporting.names import Names, read_names
+from labkit.reporting.grouping import Group, Grouping, Repeat, as_text, beside, group_runs
+from labkit.reporting.names import Label, Names, read_names, unknown_labels
 from labkit.reporting.statistics import NAN
 from labkit.runs.files import METRICS
 from labkit.runs.json_shapes import is_number
@@ -28,7 +28,10 @@ CHUNK = 1000  # files of curves that are parsed at once: more cost memory, fewer
 
 @dataclass
 class Results(Grouping):
-    """What a study found, read once; the other modules only compute and draw."""
+    """What a study found, read once; the other modules only compute and draw.
+
+    Every value of a metric is in the unit that people read, such as percent: see `Names.factor`.
+    """
 
     study: Study
     values: pd.DataFrame  # one row per run with results; metrics of the best evaluation and of the test split
@@ -38,6 +41,7 @@ class Results(Grouping):
     monitor: dict[str, str]  # {"metric": ..., "direction": "max" | "min"}: what chose the best evaluation
     repeats: list[str]  # the keys that tell the runs of a group apart
     names: Names  # what people call the metrics and classes
+    unknown_labels: dict[str, str]  # by label, a sentence on each that is of no use here
 
     def measured(self, group: Group, metric: str) -> dict[Repeat, float]:
         """The metric by seed, where it is a number."""
@@ -45,7 +49,8 @@ class Results(Grouping):
             repeat: run.test.get(metric, run.record["best"]["metrics"].get(metric))
             for repeat, run in group.repeats.items()
         }
-        return {repeat: float(value) for repeat, value in found.items() if is_number(value)}
+        factor = self.names.factor(metric)
+        return {repeat: factor * float(value) for repeat, value in found.items() if is_number(value)}
 
     @property
     def title(self) -> str:
@@ -75,8 +80,9 @@ class Results(Grouping):
         return {"seed": "the seed", "fold": "the fold", "run": "the seed and the fold"}[self.repetition]
 
     def amount(self, value: float) -> str:
-        """A value of the metric of the report with its unit: 0.5 mmol/L."""
-        return f"{value:.4g} {self.names.unit(self.metric)}".strip()
+        """A difference in the metric of the report with its unit: 0.5 mmol/L."""
+        unit = self.names.unit(self.metric)
+        return f"{value:.4g} {'percentage points' if unit == '%' else unit}".strip()
 
     def test_per_train(self, metric: str, *groups: Group) -> float:
         """n_test / n_train if the runs of a group were trained on more than one split of the data, or 0; NaN where the
@@ -100,7 +106,9 @@ class Results(Grouping):
         return name if name in self.values.columns and name != self.metric else None
 
 
-def collect(study: Study, metric: str | None, direction: str | None, repeats: list[str]) -> Results:
+def collect(
+    study: Study, metric: str | None, direction: str | None, repeats: list[str], labels: dict[str, Label]
+) -> Results:
     """Group the runs of a study, which has at least one with results.
 
     `metric` None: the one that they monitored; `direction` None: that of the monitored metric; `repeats`: the keys in
@@ -108,7 +116,7 @@ def collect(study: Study, metric: str | None, direction: str | None, repeats: li
     """
     if any(run.record["data"].get("split_kind") == "fold" for run in study.ended) and FOLD not in repeats:
         repeats = [*repeats, FOLD]
-    grouping = group_runs(study, repeats)
+    grouping = group_runs(study, repeats, labels)
     runs = [run for group in grouping.groups for run in group.runs]
     values = pd.DataFrame([_numbers(run_metrics(run)) for run in runs], index=[run.name for run in runs])
     monitor = _most_common([run.record["monitor"] for run in runs])  # checks.py says so if there are several
@@ -117,7 +125,7 @@ def collect(study: Study, metric: str | None, direction: str | None, repeats: li
         raise ValueError(
             f"metric: no run of study {study.name!r} measured {about!r}; {alternatives(about, list(values))}"
         )
-    names = read_names(study.ended)
+    names = read_names(study.ended, labels, values)
     known = names.direction(about)
     if known and direction not in (None, known):
         raise ValueError(
@@ -130,14 +138,26 @@ def collect(study: Study, metric: str | None, direction: str | None, repeats: li
     return Results(
         **vars(grouping),
         study=study,
-        values=values,
-        curves=_read_curves(study),
+        values=_for_people(values, names),
+        curves=_for_people(_read_curves(study), names),
         metric=about,
         direction=better,
         monitor=monitor,
         repeats=repeats,
         names=names,
+        unknown_labels=unknown_labels(labels, values, _words_of(grouping, repeats)) if labels else {},
     )
+
+
+def _for_people(values: pd.DataFrame, names: Names) -> pd.DataFrame:
+    """In the unit that people read."""
+    return values.assign(**{name: factor * values[name] for name in values if (factor := names.factor(name)) != 1})
+
+
+def _words_of(grouping: Grouping, repeats: list[str]) -> set[str]:
+    """Names and values of settings, as text."""
+    settings = [item for group in grouping.groups for item in group.config.items()]
+    return {*repeats, *(key for key, _ in settings), *(as_text(value) for _, value in settings)}
 
 
 def run_metrics(run: Run) -> dict[str, float | None]:

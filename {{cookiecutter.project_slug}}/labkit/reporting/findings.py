@@ -1,6 +1,6 @@
 """All that the report says about a study's runs: computed once, here; tables, figures and pages only show it."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from labkit.reporting.comparisons import (
     planned_pairs,
 )
 from labkit.reporting.grouping import beside, seed_text
+from labkit.reporting.names import Label
 from labkit.reporting.statistics import Estimate, describe
 from labkit.reporting.study_file import StudyFile
 from labkit.runs.json_shapes import is_number
@@ -49,7 +50,12 @@ class Findings:
 
 
 def find(
-    study: Study, file: StudyFile | None, metric: str | None, direction: str | None, repeats: list[str]
+    study: Study,
+    file: StudyFile | None,
+    metric: str | None,
+    direction: str | None,
+    repeats: list[str],
+    labels: dict[str, Label] | None = None,
 ) -> Findings:
     """Of a study with at least one run with results; `metric` and `direction` None: those of the study's file."""
     asked = file if file and metric in (None, file.metric) else None  # None: the report is about something else
@@ -58,7 +64,11 @@ def find(
             raise ValueError(f"direction: studies/{study.name}.yaml says {asked.direction}; leave it out, or change it")
         metric = asked.metric
         direction = asked.direction
-    results = collect(study, metric, direction, repeats)
+    results = collect(study, metric, direction, repeats, labels or {})
+    if file:
+        factor = results.names.factor(file.metric)
+        file = replace(file, smallest_difference=factor * file.smallest_difference)  # in the unit of the values
+        asked = file if asked else None
     alpha = file.alpha if file else ALPHA
     summary = summarise(results)
     estimates = summary[results.metric]
@@ -100,9 +110,10 @@ def summarise(results: Results) -> Summary:
         rows = np.full((len(sizes), sizes.max()), np.nan)  # the runs of values are in the order of the groups
         rows[np.arange(sizes.max()) < sizes[:, None]] = column
         n, mean, sd, half = describe(rows, shared[split_of(metric)])
+        least, most = results.names.bounds(metric)
+        low, high = np.maximum(mean - half, np.minimum(mean, least)), np.minimum(mean + half, np.maximum(mean, most))
         summary[metric] = [
-            Estimate(int(count), *map(float, numbers))
-            for count, *numbers in zip(n, mean, sd, mean - half, mean + half, strict=True)
+            Estimate(int(count), *map(float, numbers)) for count, *numbers in zip(n, mean, sd, low, high, strict=True)
         ]
     return summary
 
@@ -113,12 +124,18 @@ def summary_rows(results: Results, summary: Summary) -> list[dict[str, Any]]:
     return [
         beside(
             group.settings,
-            {"metric": metric, **asdict(estimates[position]), "unfinished": len(group.unfinished)}
+            {"metric": metric, **_plain(estimates[position], results.names.factor(metric))}
+            | {"unfinished": len(group.unfinished)}
             | {"seeds_not_a_number": " ".join(dropped.get((position, metric), []))},
         )
         for position, group in enumerate(results.groups)
         for metric, estimates in summary.items()
     ]
+
+
+def _plain(estimate: Estimate, factor: float) -> dict[str, Any]:
+    """In the unit of the runs, for programs."""
+    return {key: value if key == "n" else value / factor for key, value in asdict(estimate).items()}
 
 
 def not_a_number(results: Results) -> dict[tuple[int, str], list[str]]:

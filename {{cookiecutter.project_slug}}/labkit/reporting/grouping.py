@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from labkit.reporting.names import Label, words_for
 from labkit.runs.files import CONFIG
 from labkit.runs.identity import Neutral
 from labkit.runs.identity import settings as settings_of
@@ -33,6 +34,8 @@ class Group:
     """The runs that differ in nothing but what repeats them."""
 
     settings: dict[str, str]  # what varies in this study, as text: {"model": "net2", "training.epochs": "5"}
+    shown: dict[str, str]  # the same in the words of people: {"network": "two layers", "training.epochs": "5"}
+    label: str  # the group in a sentence
     config: Settings  # all of it, dotted; also "model" for "model.name"
     repeats: dict[Repeat, Run]  # the runs with results, in the order of their seeds
     unfinished: list[Run] = field(default_factory=list)  # same settings, no result
@@ -42,10 +45,6 @@ class Group:
     def runs(self) -> list[Run]:
         """The runs with results, by seed."""
         return list(self.repeats.values())
-
-    @property
-    def label(self) -> str:
-        return label_of(self.settings)
 
     def has(self, setting: Settings) -> bool:
         """Whether this is a group of {"model": "net2"}, or of whatever keys and values are given."""
@@ -63,9 +62,14 @@ class Grouping:
     varying: list[str]  # names of the settings that vary, beside what repeats a run
     constant: dict[str, str]  # settings that are the same in every run with results
     about: dict[str, dict[str, Any]]  # of each run, also one without results: {"model": "net2", "seed": 3}
+    words: dict[str, str]  # for people, in the place of names and values of settings; see `word`
+
+    def word(self, text: str) -> str:
+        """What people call the name or the value of a setting."""
+        return self.words.get(text, text)
 
 
-def group_runs(study: Study, repeats: list[str]) -> Grouping:
+def group_runs(study: Study, repeats: list[str], labels: dict[str, Label]) -> Grouping:
     """A second run of the same settings and seed becomes a duplicate."""
     _check_repeats(study, repeats)
     settings: dict[str, Settings] = {}  # by signature, as the next two
@@ -87,29 +91,33 @@ def group_runs(study: Study, repeats: list[str]) -> Grouping:
     texts = _texts(list(shown.values()))
     varying = _find_varying(texts)
     keys = varying or ["model.name"]  # where nothing varies, the one row still needs a name
-    groups: dict[str, Group] = {}
-    about: dict[str, dict[str, Any]] = {}
-    for signature in sorted(shown, key=lambda signature: _order(shown[signature], keys)):
-        own = shown[signature]
-        config = {ABLATION: NO_ABLATION} | own | {shorten(key): value for key, value in own.items()}
-        group = Group(_cells(own, keys), config, _without_duplicates(members[signature]))
-        groups[signature] = group
-        for repeat, run in members[signature]:
-            about[run.name] = group.settings | dict(zip(repeats, repeat, strict=True))
-    for run, own, repeat in _unfinished(study, repeats, neutral):
-        group = groups.get(_signature(own))
-        cells = group.settings if group else _cells(own, keys)
-        about[run.name] = cells | dict(zip(repeats, repeat, strict=True))
-        if group:
-            group.unfinished.append(run)
-            if run.status == "diverged":
-                group.diverged.append(repeat)
     constant = {
         key: as_text(value)
         for key, value in next(iter(settings.values())).items()
         if key not in keys and len(set(texts[key])) == 1 and (key not in neutral or _has(study.ended, key))
     }
-    return Grouping(list(groups.values()), [shorten(key) for key in varying], constant, about)
+    cells = {signature: _cells(own, keys) for signature, own in shown.items()}
+    words = words_for(labels, (text for row in (*cells.values(), constant) for pair in row.items() for text in pair))
+    groups: dict[str, Group] = {}
+    about: dict[str, dict[str, Any]] = {}
+    for signature in sorted(shown, key=lambda signature: _order(shown[signature], keys)):
+        own = shown[signature]
+        config = {ABLATION: NO_ABLATION} | own | {shorten(key): value for key, value in own.items()}
+        row = cells[signature]
+        said = {words.get(key, key): words.get(value, value) for key, value in row.items()}
+        group = Group(row, said, label_of(row, words), config, _without_duplicates(members[signature]))
+        groups[signature] = group
+        for repeat, run in members[signature]:
+            about[run.name] = group.settings | dict(zip(repeats, repeat, strict=True))
+    for run, own, repeat in _unfinished(study, repeats, neutral):
+        group = groups.get(_signature(own))
+        row = group.settings if group else _cells(own, keys)
+        about[run.name] = row | dict(zip(repeats, repeat, strict=True))
+        if group:
+            group.unfinished.append(run)
+            if run.status == "diverged":
+                group.diverged.append(repeat)
+    return Grouping(list(groups.values()), [shorten(key) for key in varying], constant, about, words)
 
 
 def split(config: Settings, repeats: list[str], neutral: Mapping[str, Neutral]) -> tuple[Settings, Repeat]:
@@ -134,16 +142,16 @@ def as_text(value: object) -> str:
     return json.dumps(value, default=str)
 
 
-def label_of(settings: dict[str, str]) -> str:
-    """net5, lr=0.001: names speak for themselves, other values need the end of their key."""
+def label_of(settings: dict[str, str], words: dict[str, str]) -> str:
+    """net5, lr=0.001: names speak for themselves, other values need the end of their key. `words`: for people."""
     ends = Counter(key.split(".")[-1] for key in settings)
     parts = []
     for key, value in settings.items():
         end = key.split(".")[-1]
         if value and "." in key:
-            parts.append(f"{end if ends[end] == 1 else key}={value}")
+            parts.append(f"{words.get(key) or (end if ends[end] == 1 else key)}={words.get(value, value)}")
         elif value:  # a model may lack a setting of another
-            parts.append(value)
+            parts.append(words.get(value, value))
     return ", ".join(parts)
 
 

@@ -9,6 +9,7 @@ from labkit.reporting.checks import find_warnings
 from labkit.reporting.collect import runs_rows
 from labkit.reporting.figures import draw_figures
 from labkit.reporting.findings import find, summary_rows
+from labkit.reporting.names import read_labels
 from labkit.reporting.pages.contents import Contents
 from labkit.reporting.pages.document import write_document
 from labkit.reporting.pages.html_page import write_page
@@ -32,7 +33,7 @@ def write_outputs(folder: Path, study: Study, config: ReportConfig, target: Path
     not_drawn: list[str] = []
     warnings = study.warnings
     if study.ended:
-        findings = find(study, file, config.metric, config.direction, config.repeats)
+        findings = find(study, file, config.metric, config.direction, config.repeats, read_labels(config.labels))
         warnings = find_warnings(findings)
         captions, not_drawn = draw_figures(
             findings,

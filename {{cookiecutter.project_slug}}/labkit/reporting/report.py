@@ -8,7 +8,9 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from labkit.reporting.names import read_labels
 from labkit.runs.places import read_places
 from labkit.runs.study import find_studies, no_garbage
 from labkit.text import one_line
@@ -28,6 +30,7 @@ class ReportConfig:
     figures_package: str
     figure_width_cm: float
     figure_font: str
+    labels: dict[str, Any]
     runs_dir: str
     more_runs_dirs: list[str]
     reports_dir: str
@@ -39,11 +42,16 @@ def report(config: ReportConfig) -> None:
     others from theirs."""
     _check(config)
     problems = []
+    unknown = dict.fromkeys(config.labels, "")
     for name, folders in find_studies([config.runs_dir, *config.more_runs_dirs], config.study).items():
         try:
-            _report(name, folders, config)
+            found = _report(name, folders, config)
         except ValueError as error:
             problems.append(error)
+        else:
+            unknown = {label: found[label] for label in unknown if label in found}
+    for sentence in filter(None, unknown.values()):  # one study may have what another has not
+        print(one_line(f"warning: {sentence}"))
     for problem in problems[1:]:
         print(one_line(f"error: {problem}"), file=sys.stderr)
     if problems:
@@ -51,7 +59,8 @@ def report(config: ReportConfig) -> None:
 
 
 @no_garbage()
-def _report(name: str, folders: list[Path], config: ReportConfig) -> None:
+def _report(name: str, folders: list[Path], config: ReportConfig) -> dict[str, str]:
+    """Returns what is wrong with each label that is of no use here."""
     from labkit.reporting.outputs import write_outputs
 
     study = read_places(folders)
@@ -70,6 +79,7 @@ def _report(name: str, folders: list[Path], config: ReportConfig) -> None:
         lines.append(f"  {answer.word}: {answer.sentence}")
     lines += [f"  warning: {warning}" for warning in contents.warnings]
     print("\n".join(map(one_line, lines)))
+    return contents.findings.results.unknown_labels if contents.findings else dict.fromkeys(config.labels, "")
 
 
 def _check(config: ReportConfig) -> None:
@@ -79,6 +89,7 @@ def _check(config: ReportConfig) -> None:
         raise ValueError(f"direction: must be max or min, not {config.direction!r}")
     if "seed" not in config.repeats:
         raise ValueError("repeats: must contain seed; add data.split_seed where each seed has a split of its own")
+    read_labels(config.labels)
 
 
 def _replace(beside: Path, target: Path) -> None:

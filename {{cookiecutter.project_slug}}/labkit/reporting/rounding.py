@@ -4,6 +4,8 @@ import math
 import statistics
 from collections.abc import Iterable
 
+MOST_WRITTEN_OUT = 1e12  # a larger number has an exponent
+
 
 def decimals_for(sds: Iterable[float]) -> int:
     """As many that a typical SD has two digits that mean something; four where there is none."""
@@ -15,12 +17,15 @@ def rounded(value: float, decimals: int, sign: str = "") -> str:
     """Blank for a value that does not exist; a value too small for the decimals keeps two digits of its own."""
     if not math.isfinite(value):
         return ""
+    if abs(value) >= MOST_WRITTEN_OUT:
+        return f"{value:{sign}.4g}"
     small = 0 < abs(value) < 0.5 * 10**-decimals
     return f"{value:{sign}.2g}" if small else f"{value:{sign}.{decimals}f}"
 
 
 def interval(low: float, high: float, decimals: int) -> str:
-    return f"{low:.{decimals}f} to {high:.{decimals}f}" if math.isfinite(low) and math.isfinite(high) else ""
+    ends = [rounded(end, decimals) for end in (low, high)]
+    return " to ".join(ends) if all(ends) else ""
 
 
 def p_value(p: float) -> str:
@@ -30,9 +35,11 @@ def p_value(p: float) -> str:
 
 
 def three_digits(value: float) -> str:
-    """12.5, 310, 12345: what a cost needs, never an exponent; blank for a value that does not exist."""
+    """12.5, 310, 12345: what a cost needs, hardly ever an exponent; blank for a value that does not exist."""
     if not math.isfinite(value):
         return ""
+    if abs(value) >= MOST_WRITTEN_OUT:
+        return f"{value:.3g}"
     if value.is_integer() or abs(value) >= 100:
         return f"{value:.0f}"
     return f"{value:.{min(2 - math.floor(math.log10(abs(value))), 8)}f}"

@@ -36,8 +36,8 @@ def _draw(findings: Findings, metric: str, width_cm: float) -> tuple[Figure, str
 
     x, y = style.beside_each_other(rows, [style.seeds_of(findings, i, metric) for i in shown], 0.25)
     axes.plot(x, y, "o", color=style.COLOURS[0], markersize=3.8, alpha=0.6, markeredgewidth=0)
-    mean, half = style.mean_and_half([estimates[i] for i in shown])
-    axes.errorbar(mean, rows, xerr=half, fmt="none", ecolor="black", elinewidth=1.1, capsize=2.5)
+    mean, reach = style.mean_and_reach([estimates[i] for i in shown])
+    axes.errorbar(mean, rows, xerr=reach, fmt="none", ecolor="black", elinewidth=1.1, capsize=2.5)
     for i, x, row in zip(shown, mean, rows, strict=True):
         filled = metric == results.metric and findings.marks[i]
         axes.plot(x, row, "D", color="black", markersize=4.5, markerfacecolor="black" if filled else "white")

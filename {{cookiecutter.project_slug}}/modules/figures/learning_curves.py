@@ -45,7 +45,8 @@ def learning_curves(findings: Findings, width_cm: float) -> list[style.Drawing] 
             for i, look in zip(shown, looks, strict=True):
                 if i in tables:  # not where each metrics.csv of a setting is lost
                     seeds = tables[i].pivot_table(metric, "step", "run", aggfunc="last")
-                    _draw(axes, seeds, results.test_per_train(metric, results.groups[i]), look)
+                    shared = results.test_per_train(metric, results.groups[i])
+                    _draw(axes, seeds, shared, results.names.bounds(metric), look)
             axes.autoscale_view()
             axes.grid()
             axes.set_ylabel(style.axis_label(results.names.label(metric), 0.29 * inches))
@@ -71,7 +72,9 @@ def learning_curves(findings: Findings, width_cm: float) -> list[style.Drawing] 
     return [("learning_curves", figure, caption)]
 
 
-def _draw(axes: Axes, seeds: pd.DataFrame, test_per_train: float, look: dict[str, Any]) -> None:
+def _draw(
+    axes: Axes, seeds: pd.DataFrame, test_per_train: float, bounds: tuple[float, float], look: dict[str, Any]
+) -> None:
     """`seeds` has a row for each step and a column for each run, NaN where a run has no value."""
     seeds = seeds.where(np.isfinite(seeds)).dropna(axis=1, how="all")
     if seeds.empty:
@@ -80,7 +83,8 @@ def _draw(axes: Axes, seeds: pd.DataFrame, test_per_train: float, look: dict[str
     axes.add_collection(LineCollection(lines, colors=look["color"], linewidths=0.4, alpha=0.5))
     complete = seeds.dropna()
     _, mean, _, half = describe(complete.to_numpy(), test_per_train)
-    axes.fill_between(complete.index, mean - half, mean + half, color=look["color"], alpha=0.15, linewidth=0)
+    low, high = np.clip([mean - half, mean + half], *bounds)
+    axes.fill_between(complete.index, low, high, color=look["color"], alpha=0.15, linewidth=0)
     axes.plot(complete.index, mean, linewidth=1.3, markersize=2.5, markevery=max(1, len(complete) // 6), **look)
 
 

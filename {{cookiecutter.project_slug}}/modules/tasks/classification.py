@@ -14,8 +14,9 @@ class Classification(Task):
     """Batches hold "input" (batch, ...) and "target" (batch,), the number of the class; the network gives logits."""
 
     metrics: ClassVar = {
-        "accuracy": Metric("max", "accuracy"),
-        "macro_f1": Metric("max", "macro F1"),
+        "loss": Metric("min", "loss", bounds=(0, None)),
+        "accuracy": Metric("max", "accuracy", bounds=(0, 1)),
+        "macro_f1": Metric("max", "macro F1", bounds=(0, 1)),
     }
 
     def __init__(self, *, label_smoothing: float, class_names: list[str] | None = None) -> None:
@@ -28,7 +29,7 @@ class Classification(Task):
         self.classes = len(class_names)
         self.chance_loss = float(np.log(self.classes))
         if self.classes == 2:
-            more = {"auc": Metric("max", "AUC")}
+            more = {"auc": Metric("max", "AUC", bounds=(0, 1))}
             self.metrics = {**self.metrics, **more}  # pyright: ignore[reportAttributeAccessIssue]
         self.label_smoothing = label_smoothing
 

@@ -16,11 +16,12 @@ class MultiLabel(Task):
     """Batches hold "input" (batch, ...) and "target" (batch, labels) float32 of 0 and 1; the network gives logits."""
 
     metrics: ClassVar = {
-        "macro_f1": Metric("max", "macro F1"),
-        "micro_f1": Metric("max", "micro F1"),
-        "auc": Metric("max", "mean AUC"),
-        "f1_label": Metric("max", "F1"),  # of each f1_label_<number>
-        "auc_label": Metric("max", "AUC"),
+        "loss": Metric("min", "loss", bounds=(0, None)),
+        "macro_f1": Metric("max", "macro F1", bounds=(0, 1)),
+        "micro_f1": Metric("max", "micro F1", bounds=(0, 1)),
+        "auc": Metric("max", "mean AUC", bounds=(0, 1)),
+        "f1_label": Metric("max", "F1", bounds=(0, 1)),  # of each f1_label_<number>
+        "auc_label": Metric("max", "AUC", bounds=(0, 1)),
     }
 
     chance_loss = math.log(2)  # the loss is the mean over the labels

@@ -27,9 +27,10 @@ class Regression(Task):
         self.mean = target_mean
         self.scale = target_scale
         self.metrics = {  # pyright: ignore[reportAttributeAccessIssue]  # the unit is not the class's
-            "rmse": Metric("min", "RMSE", unit),
-            "mae": Metric("min", "MAE", unit),
-            "r2": Metric("max", "R²"),
+            "loss": Metric("min", "loss", bounds=(0, None)),
+            "rmse": Metric("min", "RMSE", unit, bounds=(0, None)),
+            "mae": Metric("min", "MAE", unit, bounds=(0, None)),
+            "r2": Metric("max", "R²", bounds=(None, 1)),
         }
 
     def step(self, batch: Batch) -> tuple[Tensor, dict[str, Value]]:

@@ -15,9 +15,10 @@ class Segmentation(Task):
     `ignore_index`; the network gives logits (batch, classes, height, width). All means are over pixels."""
 
     metrics: ClassVar = {
-        "miou": Metric("max", "mean IoU"),
-        "pixel_accuracy": Metric("max", "pixel accuracy"),
-        "iou_class": Metric("max", "IoU"),  # of each iou_class_<number>
+        "loss": Metric("min", "loss", bounds=(0, None)),
+        "miou": Metric("max", "mean IoU", bounds=(0, 1)),
+        "pixel_accuracy": Metric("max", "pixel accuracy", bounds=(0, 1)),
+        "iou_class": Metric("max", "IoU", bounds=(0, 1)),  # of each iou_class_<number>
     }
 
     def __init__(self, *, ignore_index: int, class_names: list[str] | None = None) -> None:

@@ -19,11 +19,13 @@ Batch = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Metric:
-    """What a report has to know of a number: whether "max" or "min" is better, its name in a sentence, and its unit."""
+    """What a report has to know of a number: whether "max" or "min" is better, its name in a sentence, its unit, and
+    the bounds that it never leaves."""
 
     direction: str
     title: str
     unit: str = ""
+    bounds: tuple[float | None, float | None] = (None, None)  # (0, None): at least 0
 
 
 @dataclass(frozen=True)

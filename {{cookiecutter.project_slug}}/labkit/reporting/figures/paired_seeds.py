@@ -164,8 +164,8 @@ def _draw_differences(axes: Axes, rows: Array, pairs: list[_Pairs]) -> None:
     for outcome, look in LOOKS.items():
         marks = look | {"linestyle": "", "markersize": 3.8, "markeredgewidth": 0.8, "alpha": 0.8}
         axes.plot(x[outcomes == outcome], y[outcomes == outcome], **marks)
-    mean, half = style.mean_and_half([pair.comparison.difference for pair in pairs])
-    axes.errorbar(mean, rows, xerr=half, color="black", fmt="D", markersize=4.5, capsize=2.5)
+    mean, reach = style.mean_and_reach([pair.comparison.difference for pair in pairs])
+    axes.errorbar(mean, rows, xerr=reach, color="black", fmt="D", markersize=4.5, capsize=2.5)
 
 
 def _outcome(comparison: Comparison) -> str:

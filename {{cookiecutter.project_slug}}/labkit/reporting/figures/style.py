@@ -90,10 +90,11 @@ def seeds_of(findings: Findings, position: int, metric: str) -> Array:
     return np.array(list(results.measured(results.groups[position], metric).values()))
 
 
-def mean_and_half(estimates: Sequence[Estimate | Difference]) -> tuple[Array, Array]:
-    """The means, and half the width of their intervals, (estimates,) each."""
+def mean_and_reach(estimates: Sequence[Estimate | Difference]) -> tuple[Array, Array]:
+    """The means (estimates,), and how far their intervals reach below and above them (2, estimates)."""
     means = np.array([estimate.mean for estimate in estimates])
-    return means, means - np.array([estimate.low for estimate in estimates])
+    low, high = np.array([(estimate.low, estimate.high) for estimate in estimates]).reshape(-1, 2).T
+    return means, np.array([means - low, high - means])
 
 
 def spans(values: Array) -> bool:

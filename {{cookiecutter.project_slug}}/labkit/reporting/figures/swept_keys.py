@@ -43,7 +43,7 @@ def swept_keys(findings: Findings, width_cm: float) -> list[style.Drawing] | str
         return f"the runs differ in nothing but {findings.results.repeated_over}."
     numeric = [key for key, values in swept.items() if all(map(_is_number, values))]
     if len(varying) == 1 and not numeric:
-        return f"{varying[0]} is all that varies, and figure comparison shows what it does."
+        return f"{findings.results.word(varying[0])} is all that varies, and figure comparison shows what it does."
     drawn: list[style.Drawing] = []
     for key, values in swept.items():
         name = _file_name(key, [name for name, *_ in drawn])
@@ -85,9 +85,9 @@ def _effect(findings: Findings, key: str, values: list[Any], numeric: bool, widt
     for position, (line, look) in enumerate(zip(lines, looks, strict=True)):
         shift = reach * (position - (len(lines) - 1) / 2)
         _draw(axes, findings, line, _moved(line.x, values, scale, shift), look)
-    _label_values(axes, values, scale)
+    _label_values(axes, values, [results.word(as_text(value)) for value in values], scale)
     inches = width_cm * style.CM
-    axes.set_xlabel(style.axis_label(key, 0.8 * inches))
+    axes.set_xlabel(style.axis_label(results.word(key), 0.8 * inches))
     axes.set_ylabel(style.axis_label(results.names.label(metric), 0.35 * inches))
     axes.grid(axis="y")
     axes.margins(x=0.07)
@@ -102,7 +102,7 @@ def _effect(findings: Findings, key: str, values: list[Any], numeric: bool, widt
     shown = [i for line in lines for i in line.groups]
     axis = {LINEAR: "", LOG: " Logarithmic axis.", EVEN: " Values at equal distances."}[scale] if numeric else ""
     caption = (
-        f"Effect of {key} on {results.names.label(metric)}. "
+        f"Effect of {results.word(key)} on {results.names.label(metric)}. "
         f"Points: {results.repetition}s; {large}: their mean; bars: {captions.mean_interval(results)}; "
         f"{captions.basis(findings, metric, shown)} {captions.NO_TESTS}{axis}{note}"
     )
@@ -124,7 +124,7 @@ def _lines(findings: Findings, key: str, places: dict[str, float]) -> tuple[list
     by_rest: dict[str, list[int]] = {}
     for i in there:
         rest = {name: value for name, value in groups[i].settings.items() if name != key}
-        by_rest.setdefault(label_of(rest), []).append(i)
+        by_rest.setdefault(label_of(rest, findings.results.words), []).append(i)
     note = ""
     if without := len(groups) - len(there):
         note = f" Not shown: {captions.counted(without, 'setting')} without this key."
@@ -153,22 +153,22 @@ def _draw(axes: Axes, findings: Findings, line: _Line, x: Array, look: dict[str,
     seeds = [style.seeds_of(findings, i, metric) for i in line.groups]
     places = np.repeat(x, [len(values) for values in seeds])
     axes.plot(places, np.concatenate(seeds), "o", color=look["color"], markersize=2.8, alpha=0.5, markeredgewidth=0)
-    mean, half = style.mean_and_half([findings.summary[metric][i] for i in line.groups])
-    axes.errorbar(x, mean, yerr=half, elinewidth=0.8, capsize=2, linewidth=1.2, markersize=4, **look)
+    mean, reach = style.mean_and_reach([findings.summary[metric][i] for i in line.groups])
+    axes.errorbar(x, mean, yerr=reach, elinewidth=0.8, capsize=2, linewidth=1.2, markersize=4, **look)
 
 
-def _label_values(axes: Axes, values: list[Any], scale: str) -> None:
+def _label_values(axes: Axes, values: list[Any], names: list[str], scale: str) -> None:
     """The values that were tried, if there is room for their names."""
     few = len(values) <= MOST_LABELLED
     if scale == EVEN:
         width = max(8, 72 // len(values))
-        style.set_ticks(axes.xaxis, range(len(values)), [style.wrap(as_text(value), width) for value in values])
+        style.set_ticks(axes.xaxis, range(len(values)), [style.wrap(name, width) for name in names])
         axes.set_xlim(-0.5, len(values) - 0.5)
         axes.tick_params(axis="x", rotation=0 if few else 90)
         return
     places = np.log(values) if scale == LOG else np.array(values, float)
     if few and np.diff(places).min() >= 0.07 * np.ptp(places):
-        style.set_ticks(axes.xaxis, values, [as_text(value) for value in values])
+        style.set_ticks(axes.xaxis, values, names)
 
 
 def _heat_map(findings: Findings, keys: list[str], width_cm: float) -> tuple[Figure, str] | None:
@@ -195,15 +195,15 @@ def _heat_map(findings: Findings, keys: list[str], width_cm: float) -> tuple[Fig
     row, column = next(places[i] for i in findings.ranking if i in places)
     axes.add_patch(Rectangle((column, row), 1, 1, fill=False, edgecolor="black", linewidth=1.6, clip_on=False))
     for axis, values in ((axes.xaxis, columns), (axes.yaxis, rows)):
-        style.set_ticks(axis, np.arange(len(values)) + 0.5, [as_text(value) for value in values])
+        style.set_ticks(axis, np.arange(len(values)) + 0.5, [results.word(as_text(value)) for value in values])
     axes.tick_params(axis="x", rotation=90 if turned else 0)
-    axes.set_xlabel(style.axis_label(across, 0.7 * inches))
-    axes.set_ylabel(style.axis_label(down, height))
+    axes.set_xlabel(style.axis_label(results.word(across), 0.7 * inches))
+    axes.set_ylabel(style.axis_label(results.word(down), height))
     if not numbered:
         figure.colorbar(mesh, ax=axes, pad=0.02, aspect=25)
     hatched = " Hatched: not tried, or no number." if np.isnan(means).any() else ""
     caption = (
-        f"Mean {results.label} for each pair of {across} and {down}, darker is better; "
+        f"Mean {results.label} for each pair of {results.word(across)} and {results.word(down)}, darker is better; "
         f"framed: the best; {captions.basis(findings, results.metric, range(len(results.groups)))} "
         f"{captions.NO_TESTS}{hatched}"
     )

@@ -8,9 +8,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from labkit.reporting.answer import Verdict
 from labkit.reporting.comparisons import Comparison
 from labkit.reporting.findings import BEST, Findings
-from labkit.reporting.grouping import Group
+from labkit.reporting.grouping import Group, label_of
 from labkit.reporting.pages.macro_names import Name, macro_names
 from labkit.reporting.rounding import decimals_for, p_value, percent, rounded, three_digits
 from labkit.reporting.statistics import CONFIDENCE
@@ -88,7 +89,8 @@ def _of_groups(findings: Findings) -> Iterator[_Number]:
         yield _Number(setting + _name("unfinished"), len(group.unfinished), f"runs without results, {label}")
         for metric, estimates in findings.summary.items():
             estimate = estimates[position]
-            yield _Number(setting + _name(metric, "n"), estimate.n, f"{run}s with a number, {metric}, {label}")
+            said = f"{_in_unit(findings, metric)}, {label}"
+            yield _Number(setting + _name(metric, "n"), estimate.n, f"{run}s with a number, {said}")
             for quantity, value, meaning in (
                 ("mean", estimate.mean, f"mean over {run}s"),
                 ("SD", estimate.sd, f"sample standard deviation over {run}s"),
@@ -96,7 +98,7 @@ def _of_groups(findings: Findings) -> Iterator[_Number]:
                 ("high", estimate.high, f"upper end of the {level}"),
             ):
                 text = _math(rounded(value, decimals[metric]))
-                yield _Number(setting + _name(metric, quantity), value, f"{meaning}, {metric}, {label}", text)
+                yield _Number(setting + _name(metric, quantity), value, f"{meaning}, {said}", text)
         for key, cost in mean_cost(group).items():
             words = COSTS[key].words
             meaning = f"{words} of a run, mean over {run}s, {label}"
@@ -111,7 +113,7 @@ def _of_comparisons(findings: Findings, comparisons: list[Comparison], kind: str
     for comparison in comparisons:
         own, other = groups[comparison.group], groups[comparison.against]
         start = _setting(own) + _name(kind, "against") + _setting(other) + _name(metric)
-        said = f"{metric}, {_said(own)} against {_said(other)}"
+        said = f"{_in_unit(findings, metric)}, {_said(own)} against {_said(other)}"
         difference = comparison.difference
         test = f"p of the t test ({comparison.method})"
         flip, flip_holm = comparison.p_sign_flip, comparison.p_sign_flip_holm
@@ -146,10 +148,18 @@ def _of_answer(findings: Findings) -> Iterator[_Number]:
     most = max((seeds for seeds in needed if seeds), default=None) if all(needed) else None
     yield _Number(_name("seeds needed"), most, "seeds per setting for 80 % power in all planned comparisons")
     for verdict in answer.verdicts:
-        name = _name(one_line(verdict.name))
+        name = _name(one_line(_plain_name(findings, verdict)))
         yield _Number(name + _name("answer"), verdict.word, verdict.name, escape_latex(verdict.word))
         meaning = f"seeds per setting for 80 % power, {verdict.name}"
         yield _Number(name + _name("seeds needed"), verdict.seeds_needed, meaning)
+
+
+def _plain_name(findings: Findings, verdict: Verdict) -> str:
+    """Without the labels that people gave."""
+    if verdict.comparison is None:
+        return verdict.name
+    pair = [findings.results.groups[i].settings for i in (verdict.comparison.group, verdict.comparison.against)]
+    return " against ".join(label_of(settings, {}) for settings in pair)
 
 
 def _name(*words: str) -> Name:
@@ -158,6 +168,11 @@ def _name(*words: str) -> Name:
 
 def _setting(group: Group) -> Name:
     return tuple((key, one_line(value)) for key, value in group.settings.items())
+
+
+def _in_unit(findings: Findings, metric: str) -> str:
+    """The metric; with a word on its unit where that is not the one of the runs."""
+    return metric if findings.results.names.factor(metric) == 1 else f"{metric} in percent"
 
 
 def _said(group: Group) -> str:

@@ -8,7 +8,7 @@ from labkit.reporting.comparisons import Comparison
 from labkit.reporting.findings import Findings
 from labkit.reporting.grouping import ABLATION, Group, as_text, beside, seed_text
 from labkit.reporting.rounding import decimals_for, interval, p_value, percent, rounded
-from labkit.reporting.tables.formats import Column, Table
+from labkit.reporting.tables.formats import Column, Table, settings_columns
 
 SHOWN_ELSEWHERE = ("p", "sign-flip p", "sign-flip p Holm")  # of an ablation: in comparisons.csv
 
@@ -44,6 +44,7 @@ def comparison_rows(findings: Findings) -> list[dict[str, Any]]:
 
 def _row(findings: Findings, comparison: Comparison) -> dict[str, Any]:
     groups, difference = findings.results.groups, comparison.difference
+    factor = findings.results.names.factor(findings.results.metric)
     own, other = groups[comparison.group].settings, groups[comparison.against].settings
     columns = {
         "metric": findings.results.metric,
@@ -51,10 +52,10 @@ def _row(findings: Findings, comparison: Comparison) -> dict[str, Any]:
         "method": comparison.method,
         "n": comparison.n[0],
         "n_against": comparison.n[1],
-        "difference": difference.mean,
-        "sd": difference.sd,
-        "low": difference.low,
-        "high": difference.high,
+        "difference": difference.mean / factor,
+        "sd": difference.sd / factor,
+        "low": difference.low / factor,
+        "high": difference.high / factor,
         "confidence": 1 - findings.alpha,
         "p": difference.p,
         "p_holm": comparison.p_holm,
@@ -77,7 +78,7 @@ def _table(
     without: tuple[str, ...] = (),
 ) -> Table:
     groups = findings.results.groups
-    settings = [(key, [groups[c.group].settings[key] for c in comparisons]) for key in groups[0].settings]
+    settings = settings_columns([groups[comparison.group] for comparison in comparisons])
     differences = [comparison.difference for comparison in comparisons]
     decimals = decimals_for(difference.sd for difference in differences)
     level = percent(1 - findings.alpha)

@@ -50,7 +50,7 @@ class Table:
 
 def settings_columns(groups: list[Group]) -> list[Column]:
     """One row per setting."""
-    return [(key, [group.settings[key] for group in groups]) for key in groups[0].settings]
+    return [(key, [group.shown[key] for group in groups]) for key in groups[0].shown]
 
 
 def to_csv(table: Table) -> str:

@@ -16,7 +16,8 @@ def runs_table(results: Results) -> Table:
     if any(run.reason for _, run in runs):
         texts.append(("reason", [run.reason for _, run in runs]))
     keys = [key for key in [*results.varying, *results.repeats] if "." in key]  # the others are in the run's name
-    texts += [(key, [as_text(results.about[run.name][key]) for _, run in runs]) for key in keys]
+    values = {key: [as_text(results.about[run.name][key]) for _, run in runs] for key in keys}
+    texts += [(results.word(key), list(map(results.word, values[key]))) for key in keys]
     numbers = [("epoch", [f"{run.record['best']['epoch']:g}" for _, run in runs])]
     for metric in filter(None, (results.metric, results.test_metric)):
         measured = results.values[metric].to_dict()  # .loc takes its time
