@@ -19,7 +19,7 @@ from labkit.text import BETTER, alternatives, nearest, quantity_of, split_of
 T = TypeVar("T")
 OF_A_CLASS = re.compile(r"(.+)_(class|label)_(.+)", re.DOTALL)  # accuracy_class_3, f1_label_0
 SPLITS = {"train": "training"}  # where a sentence says it otherwise than metrics.csv
-MOST_LETTERS = 80  # of a setting; a longer one is cut in the middle where people read it
+MOST_LETTERS = 100  # of a setting; a longer one is cut in the middle where people read it
 
 
 @dataclass(frozen=True)
