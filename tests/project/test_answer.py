@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
-from labkit.reporting.answer import NOT_SUPPORTED, SUPPORTED, Answer
+from labkit.reporting.answer import NOT_SUPPORTED, SHOWN, SUPPORTED, Answer
 from labkit.reporting.checks import find_warnings
 from labkit.reporting.findings import find
 from labkit.reporting.study_file import read_study_file
@@ -42,10 +42,11 @@ def test_an_improvement_that_matters_is_supported_with_the_numbers_behind_the_wo
     assert answer.word == SUPPORTED
     assert why(answer) == (
         "validation/accuracy differs by +0.05833 [0.05043, 0.06623] (95 % t interval, paired, n = 6), "
-        "Holm-adjusted p = 7.5e-06; 0.02 is the smallest difference that matters"
+        "Holm-adjusted p = 7.5e-06; 0.02 is the smallest difference that matters; an improvement of at least 0.02 is "
+        "shown"
     )
     assert [verdict.name for verdict in answer.verdicts] == ["net5 against net2"]
-    assert answer.verdicts[0].seeds_needed == 5
+    assert answer.verdicts[0].needed == (5, 5, 5)
 
 
 def test_an_improvement_too_small_to_matter_is_not_supported(study: Path) -> None:
@@ -53,7 +54,7 @@ def test_an_improvement_too_small_to_matter_is_not_supported(study: Path) -> Non
     answer = answered(study)
     assert answer.word == NOT_SUPPORTED
     assert answer.sentence == "No improvement that matters: net5 against net2."
-    assert "the interval rules out an improvement of 0.02" in why(answer)
+    assert "there is an improvement, and it is shown to be smaller than 0.02" in why(answer)
 
 
 def test_what_is_worse_is_not_supported_and_for_a_loss_lower_is_better(study: Path) -> None:
@@ -76,14 +77,17 @@ def test_a_difference_that_scatters_is_not_decidable_and_says_how_many_seeds_wou
     add_pairs(study, [0.09, -0.04, 0.05, -0.03, 0.06, 0.02])
     answer = answered(study)
     assert answer.word == "not decidable with 6 seeds"
-    assert answer.sentence == "With 55 seeds per setting, 80 % of such studies would find a difference of 0.02."
+    assert answer.sentence == (
+        "With 55 seeds per setting (23 to 318, as the scatter of so few is uncertain), 80 % of such studies would show "
+        "a difference of 0.02."
+    )
 
 
-def test_an_improvement_that_may_be_too_small_is_not_decidable(study: Path) -> None:
+def test_an_improvement_that_may_be_too_small_is_shown_and_no_more(study: Path) -> None:
     add_pairs(study, BETTER)
-    answer = answered(study, smallest_difference=0.06)
-    assert answer.word == "not decidable with 6 seeds"
-    assert "there is an improvement, but it may be too small to matter" in why(answer)
+    answer = answered(study, smallest_difference=0.058)  # the mean difference is larger
+    assert (answer.word, answer.sentence) == (SHOWN, "Whether it is at least 0.058 is open: net5 against net2.")
+    assert "an improvement is shown; that it is at least 0.058 is not" in why(answer)
 
 
 def test_fewer_than_five_seeds_decide_nothing(study: Path) -> None:
@@ -108,7 +112,7 @@ def test_a_run_that_diverged_is_waited_for_no_longer(study: Path) -> None:
     add_unfinished(study, "diverged", "net5", 5)
     answer = answered(study)
     assert answer.word == SUPPORTED
-    assert "Welch, n = 5 and 6" in why(answer)
+    assert "paired, n = 5" in why(answer)
 
 
 def test_all_planned_comparisons_must_hold(study: Path) -> None:

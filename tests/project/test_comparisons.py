@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 from labkit.reporting.comparisons import CORRECTED, PAIRED, WELCH, Comparison
 from labkit.reporting.findings import BEST, TIED, Findings, find
+from labkit.reporting.power import seeds_needed
 from labkit.reporting.statistics import (
     holm,
     paired_difference,
     probability_of_improvement,
-    seeds_needed,
     sign_flip_p,
     unpaired_difference,
 )
+from labkit.reporting.tables.comparisons import comparison_table
 from labkit.runs.study import read_study
 from report_studies import A, B, C
 from run_folders import add_run, change_record, plan
@@ -138,11 +139,25 @@ def test_a_loss_is_better_when_it_is_lower(study: Path) -> None:
     assert the_comparison(findings).better == 0.5
 
 
-def test_other_seeds_are_compared_by_welch_and_named(study: Path) -> None:
-    add_all(study, A, B[:8])
+def test_a_missing_seed_leaves_the_pairs_that_are_shared_and_is_named(study: Path) -> None:
+    add_all(study, A, B[:9])
+    findings = found(study, baseline={"model": "net2"})
+    one = the_comparison(findings)
+    assert (one.method, one.n, one.alone) == (PAIRED, (9, 9), [(9,)])
+    assert one.difference.p == pytest.approx(stats.ttest_rel(B[:9], A[:9]).pvalue, rel=1e-9)
+    table = comparison_table(findings)
+    assert table
+    assert "those without are left out of pairs: net5 (lacks 9)" in table.caption
+
+
+def test_with_fewer_than_five_shared_seeds_all_are_compared_by_welch(study: Path) -> None:
+    add_all(study, A[:5])
+    for seed, value in enumerate(B[:6]):
+        add_run(study, "net5", seed + 1, value)
     one = the_comparison(found(study, baseline={"model": "net2"}))
-    assert (one.method, one.n, one.alone) == (WELCH, (8, 10), [(8,), (9,)])
+    assert (one.method, one.n) == (WELCH, (6, 5))
     assert (one.wins, one.ties, one.losses) == (None, None, None)
+    assert one.difference.p == pytest.approx(stats.ttest_ind(B[:6], A[:5], equal_var=False).pvalue, rel=1e-9)
 
 
 def test_a_seed_without_a_number_takes_its_partner_with_it(study: Path) -> None:

@@ -210,7 +210,7 @@ def test_copy_that_was_evaluated_on_the_test_set_says_more(study: Path, tmp_path
     shutil.copytree(run, there / run.name)
     add_test(there / run.name, 0.9, 72)
     for places in ((study, there), (there, study)):
-        assert [run.test["test/accuracy"] for run in read(*places).runs] == [0.9]
+        assert [run.tests["best"]["test/accuracy"] for run in read(*places).runs] == [0.9]
 
 
 def test_damaged_copy_of_a_run_that_is_whole_elsewhere_is_no_warning(study: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from labkit.reporting.answer import NOT_SUPPORTED, SUPPORTED
 from labkit.reporting.collect import runs_rows
 from labkit.reporting.comparisons import CORRECTED
 from labkit.reporting.findings import find, summary_rows
-from labkit.reporting.statistics import seeds_needed
+from labkit.reporting.power import seeds_needed
 from labkit.reporting.study_file import read_study_file
 from labkit.reporting.tables.comparisons import ablation_table, comparison_rows
 from labkit.runs.identity import identity
@@ -135,7 +135,7 @@ def test_seeds_needed_count_every_planned_test(study: Path) -> None:
     assert answer
     for verdict in answer.verdicts:
         assert verdict.comparison
-        assert verdict.seeds_needed == seeds_needed(verdict.comparison.difference.sd, 0.02, 0.05 / 3)
+        assert verdict.needed.seeds == seeds_needed(verdict.comparison.difference.sd, 0.02, 0.05 / 3)
 
 
 @pytest.mark.parametrize(("sd", "difference"), [(1e-5, 0.1), (1e-4, 1.0), (1e-9, 1.0), (1e-3, 10.0)])

@@ -1,24 +1,31 @@
-"""The answer to the question of a study: supported, not supported, or not decidable with this many seeds.
+"""The answer to the question of a study: supported, improvement shown, not supported, or not decidable.
 
-Every planned comparison gets a word of its own. It is *supported* where the adjusted test finds an improvement and the
-improvement is at least the smallest difference that matters; *not supported* where the interval leaves no room for such
-an improvement; *not decidable* otherwise, and with fewer than five seeds. The hypothesis is supported if all planned
-comparisons are.
+Every planned comparison gets a word of its own. The claim that a setting is better is *supported* where an improvement
+of at least the smallest difference that matters is shown; *improvement shown* says that there is one, and leaves open
+whether it matters; *not supported* rules out one that matters. The claim that two settings are equivalent is
+*supported* where the difference is shown to be smaller than that, either way, and *not supported* where it is shown to
+be larger. Anything else is *not decidable*, and so is what has fewer than five seeds, planned seeds without a result,
+or another cause that coincides with the setting. All words hold at once: the tests behind each are Holm-adjusted over
+the planned comparisons. The hypothesis is supported if all of them are.
 """
 
-import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from labkit.reporting.collect import FOLD, Results
-from labkit.reporting.comparisons import CORRECTED, Comparison, find_groups
-from labkit.reporting.grouping import Group, as_text, seed_text
-from labkit.reporting.statistics import TEST_FROM, seeds_needed
-from labkit.reporting.study_file import Setting, StudyFile
+from labkit.reporting.collect import Results
+from labkit.reporting.comparisons import CORRECTED, Comparison
+from labkit.reporting.confounding import confounders, unequal_effort, unequal_trials
+from labkit.reporting.grouping import as_text
+from labkit.reporting.plan import Plan, find_groups, to_come
+from labkit.reporting.power import Needed, equivalence_power, needed_with_range
+from labkit.reporting.statistics import TEST_FROM, holm
+from labkit.reporting.study_file import CONFOUNDERS, EQUIVALENT, Setting, StudyFile
 from labkit.text import counted
 
-SUPPORTED, NOT_SUPPORTED, NOT_DECIDABLE = "supported", "not supported", "not decidable"
+SUPPORTED, SHOWN = "supported", "improvement shown"
+NOT_SUPPORTED, NOT_DECIDABLE = "not supported", "not decidable"
+POSITIVE = (SUPPORTED, SHOWN)
 
 
 @dataclass
@@ -26,10 +33,14 @@ class Verdict:
     """On one planned comparison."""
 
     name: str  # "net5 against net2"
-    word: str  # SUPPORTED, NOT_SUPPORTED or NOT_DECIDABLE
+    word: str  # SUPPORTED, SHOWN, NOT_SUPPORTED or NOT_DECIDABLE
     why: str  # the numbers behind the word, in a sentence without its full stop
     comparison: Comparison | None  # None: one of the two has no results
-    seeds_needed: int | None  # per setting, for 80 % power to find the smallest difference that matters
+    needed: Needed  # seeds per setting, for 80 % power to show the claim
+    confirmed: str = ""  # what the test split says, in a sentence without its full stop
+    contradicted: bool = False  # by the test split
+    confounded: bool = False
+    unequal: list[str] = field(default_factory=list)  # what was spent on one of the two and not on the other
 
 
 @dataclass
@@ -41,110 +52,193 @@ class Answer:
     verdicts: list[Verdict]
 
 
-def answer(results: Results, file: StudyFile, comparisons: list[Comparison]) -> Answer:
-    """`comparisons`: those of the study, of which the planned ones decide."""
-    planned = [comparison for comparison in comparisons if comparison.planned]
-    tests = max(len(file.comparisons), len(planned))
+@dataclass
+class _Decision:
+    word: str
+    reason: str = ""  # what there is to say beside the numbers
+
+
+def answer(
+    results: Results, file: StudyFile, plan: Plan, comparisons: list[Comparison], on_test: list[Comparison]
+) -> Answer:
+    """`comparisons`: the planned ones; `on_test`: the same on the test split, where it was evaluated."""
+    decisions = _decide(results, file, comparisons)
+    confirmations = _decide(results, file, on_test)
+    tests = max(len(file.comparisons), len(comparisons))
+    by_pair = {(one.group, one.against, one.claim): i for i, one in enumerate(comparisons)}
+    test_by_pair = {(one.group, one.against, one.claim): i for i, one in enumerate(on_test)}
     verdicts = []
-    for own, against in file.planned:
-        positions = find_groups(results, own, "comparisons")
-        opponents = find_groups(results, against, "comparisons")
-        matching = [pair for pair in planned if pair.group in positions and pair.against in opponents]
-        verdicts += [_judge(results, file, comparison, tests) for comparison in matching]
-        if matching:
-            continue
-        if not positions:
-            why = f"{_name(own)} has no finished run yet"
-        elif not opponents:
-            why = f"{_name(against)} has no finished run yet"
-        else:
-            why = "the two differ in more than the plan names, so nothing tells which of it makes the difference"
-        verdicts.append(Verdict(f"{_name(own)} against {_name(against)}", NOT_DECIDABLE, why, None, None))
+    for position, (own, against, claim) in enumerate(file.planned):
+        pairs = plan.pairs[position]
+        if not pairs:
+            why = _why_nothing_is_compared(results, file, own, against)
+            name = _title(_name(own), _name(against), claim)
+            verdicts.append(Verdict(name, NOT_DECIDABLE, why, None, Needed(None, None, None)))
+        for pair in pairs:
+            i = by_pair[pair.group, pair.against, claim]
+            verdict = _judge(results, file, comparisons[i], decisions[i], tests, [*own, *against])
+            if (j := test_by_pair.get((pair.group, pair.against, claim))) is not None:
+                _confirm(results, file, verdict, on_test[j], confirmations[j])
+            verdicts.append(verdict)
     return _together(results, file, verdicts)
 
 
-def _judge(results: Results, file: StudyFile, comparison: Comparison, tests: int) -> Verdict:
-    word, reason = _decide(results, file, comparison)
-    numbers = _numbers(results, file, comparison)
-    needed = None
-    if comparison.method != CORRECTED:  # more splits of the same data are no new data
-        needed = seeds_needed(comparison.difference.sd, file.smallest_difference, file.alpha / tests)
-    name = f"{results.groups[comparison.group].label} against {results.groups[comparison.against].label}"
-    return Verdict(name, word, f"{numbers}; {reason}" if reason else numbers, comparison, needed)
+def _decide(results: Results, file: StudyFile, comparisons: list[Comparison]) -> list[_Decision]:
+    """A word for each comparison, from tests that are adjusted over all of them."""
+    margin = file.smallest_difference
+    above, below = [], []  # two-sided p of "at least the margin" and of "less than the margin"
+    for comparison in comparisons:
+        difference = comparison.difference
+        if comparison.claim == EQUIVALENT:
+            p = (min(difference.p_above(margin), difference.p_below(-margin)), comparison.p / 2)
+        elif results.sign > 0:
+            p = (difference.p_above(margin), difference.p_below(margin))
+        else:
+            p = (difference.p_below(-margin), difference.p_above(-margin))
+        above.append(min(1.0, 2 * p[0]))
+        below.append(min(1.0, 2 * p[1]))
+    adjusted = zip(comparisons, holm(above), holm(below), strict=True)
+    return [_decide_one(results, file, comparison, *p) for comparison, *p in adjusted]
 
 
-def _decide(results: Results, file: StudyFile, comparison: Comparison) -> tuple[str, str]:
-    """The word, and what there is to say beside the numbers."""
+def _decide_one(results: Results, file: StudyFile, comparison: Comparison, above: float, below: float) -> _Decision:
     run = results.repetition
     groups = (results.groups[comparison.group], results.groups[comparison.against])
     # Nothing is decided while planned seeds are to come: whoever keeps looking finds something in the end.
-    if to_come := [sentence for group in groups if (sentence := _to_come(results, file, group))]:
-        return NOT_DECIDABLE, " and ".join(to_come)
+    if missing := [sentence for group in groups if (sentence := to_come(results, file, group))]:
+        return _Decision(NOT_DECIDABLE, " and ".join(missing))
     if min(comparison.n) < TEST_FROM:
-        return NOT_DECIDABLE, f"a test needs at least {TEST_FROM} {run}s per setting"
+        return _Decision(NOT_DECIDABLE, f"a test needs at least {TEST_FROM} {run}s per setting")
     if not np.isfinite(comparison.p_holm):
         why = f"every {run} gives the same difference: the {run} has no effect, so there is nothing to test"
-        return NOT_DECIDABLE, why
-    difference = comparison.difference
-    gain = results.sign * difference.mean
-    largest = max(results.sign * difference.low, results.sign * difference.high)  # that the interval allows
-    improved = comparison.p_holm < file.alpha and gain > 0
-    if improved and gain >= file.smallest_difference:
-        return SUPPORTED, ""
-    if largest < file.smallest_difference or largest <= 0:
-        return NOT_SUPPORTED, f"the interval rules out an improvement of {results.amount(file.smallest_difference)}"
+        return _Decision(NOT_DECIDABLE, why)
+    amount = results.amount(file.smallest_difference)
+    if comparison.claim == EQUIVALENT:
+        if below < file.alpha:
+            return _Decision(SUPPORTED, f"the difference is shown to be smaller than {amount}, either way")
+        if above < file.alpha:
+            return _Decision(NOT_SUPPORTED, f"the difference is shown to be larger than {amount}")
+        return _Decision(NOT_DECIDABLE)
+    improved = comparison.p_holm < file.alpha and results.sign * comparison.difference.mean > 0
+    if above < file.alpha:
+        return _Decision(SUPPORTED, f"an improvement of at least {amount} is shown")
+    if below < file.alpha:
+        less = "there is an improvement, and it is shown to be smaller than"
+        return _Decision(NOT_SUPPORTED, f"{less if improved else 'the tests rule out an improvement of'} {amount}")
     if improved:
-        return NOT_DECIDABLE, "there is an improvement, but it may be too small to matter"
-    return NOT_DECIDABLE, ""
+        return _Decision(SHOWN, f"an improvement is shown; that it is at least {amount} is not")
+    return _Decision(NOT_DECIDABLE)
 
 
-def _numbers(results: Results, file: StudyFile, comparison: Comparison) -> str:
+def _judge(
+    results: Results, file: StudyFile, comparison: Comparison, decision: _Decision, tests: int, named: list[str]
+) -> Verdict:
+    own, other = (results.groups[i].label for i in (comparison.group, comparison.against))
+    why = _numbers(results, file, comparison)
+    if decision.reason:
+        why += f"; {decision.reason}"
+    word = decision.word
+    causes = [name for name in confounders(results, comparison) if name not in file.allow]
+    if causes:
+        word = NOT_DECIDABLE
+        what = " and ".join(CONFOUNDERS[name] for name in causes)
+        why = (
+            f"{what} {'differs' if len(causes) == 1 else 'differ'} between the two as well, and may be the cause; if "
+            f"not, write allow: [{', '.join(causes)}] into studies/{results.study.name}.yaml. {why}"
+        )
+    needed = Needed(None, None, None)
+    if comparison.method != CORRECTED:  # more splits of the same data are no new data
+        power = equivalence_power if comparison.claim == EQUIVALENT else None
+        alpha = file.alpha / tests
+        needed = needed_with_range(comparison.difference.sd, min(comparison.n), file.smallest_difference, alpha, power)
+    unequal = unequal_effort(results, comparison)
+    if trials := unequal_trials(results, comparison, named):
+        unequal.append(trials)
+    title = _title(own, other, comparison.claim)
+    return Verdict(title, word, why, comparison, needed, confounded=bool(causes), unequal=unequal)
+
+
+def _confirm(results: Results, file: StudyFile, verdict: Verdict, test: Comparison, decision: _Decision) -> None:
+    """Add what the test split says, which chose no evaluation and no setting."""
+    verdict.confirmed = f"{decision.word}: {_numbers(results, file, test, results.test_metric)}"
+    verdict.contradicted = min(test.n) >= TEST_FROM and (
+        (verdict.word in POSITIVE and decision.word not in POSITIVE)
+        or (verdict.word == NOT_SUPPORTED and decision.word in POSITIVE)
+    )
+
+
+def _numbers(results: Results, file: StudyFile, comparison: Comparison, metric: str | None = None) -> str:
     difference = comparison.difference
     own, other = comparison.n
-    text = f"{results.names.opening(results.metric)} differs by {difference.mean:+.4g}"
+    text = f"{results.names.opening(metric or results.metric)} differs by {difference.mean:+.4g}"
     counts = f"n = {own}" if own == other else f"n = {own} and {other}"
     if np.isfinite(difference.low):
-        level = f"{100 * (1 - file.alpha):g} % t interval"
+        equivalent = comparison.claim == EQUIVALENT
+        level = f"{100 * (1 - file.alpha * (1 + equivalent)):g} % t interval"
         text += f" [{difference.low:.4g}, {difference.high:.4g}] ({level}, {comparison.method}, {counts})"
     else:
         text += f" ({counts})"
     if np.isfinite(comparison.p_holm):
         text += f", Holm-adjusted p = {comparison.p_holm:.2g}"
-    return f"{text}; {results.amount(file.smallest_difference)} is the smallest difference that matters"
+    return (
+        text
+        if metric
+        else f"{text}; {results.amount(file.smallest_difference)} is the smallest difference that matters"
+    )
 
 
-def _to_come(results: Results, file: StudyFile, group: Group) -> str:
-    """Which planned seeds have no result, or which folds; one that diverged has given all that it can."""
-    folds = file.folds or (group.config.get("data.folds") if results.repetition != "seed" else None)
-    places = [results.repeats.index(key) for key in ("seed", FOLD)[: 2 if folds else 1] if key in results.repeats]
-    there = {tuple(repeat[place] for place in places) for repeat in (*group.repeats, *group.diverged)}
-    planned = list(itertools.product(file.seeds, range(folds))) if folds else [(seed,) for seed in file.seeds]
-    absent = [repeat for repeat in planned if repeat not in there]
-    if not absent:
-        return ""
-    plural = "" if len(absent) == 1 else "s"
-    if folds and len(file.seeds) > 1:
-        return f"{group.label} lacks the planned run{plural} {', '.join(map(seed_text, absent))} (seed/fold)"
-    what = "fold" if folds else "seed"
-    return f"{group.label} lacks the planned {what}{plural} {', '.join(str(repeat[-1]) for repeat in absent)}"
+def _why_nothing_is_compared(results: Results, file: StudyFile, own: Setting, against: Setting) -> str:
+    for setting in (own, against):
+        if not find_groups(results, file.fixed | setting, "comparisons"):
+            return f"{_name(setting)} has no finished run yet"
+    return "the two differ in more than the plan names, so nothing tells which of it makes the difference"
 
 
 def _together(results: Results, file: StudyFile, verdicts: list[Verdict]) -> Answer:
+    word, sentence = _word(results, file, verdicts)
+    first = []
+    if confounded := [verdict.name for verdict in verdicts if verdict.confounded]:
+        first.append(f"Another cause coincides with the setting: {'; '.join(confounded)}.")
+    if contradicted := [verdict.name for verdict in verdicts if verdict.contradicted]:
+        first.append(f"The test split contradicts this answer: {'; '.join(contradicted)}.")
+    return Answer(word, " ".join([*first, sentence]), verdicts)
+
+
+def _word(results: Results, file: StudyFile, verdicts: list[Verdict]) -> tuple[str, str]:
     words = {verdict.word for verdict in verdicts}
+    amount = results.amount(file.smallest_difference)
     if not verdicts:
-        return Answer(NOT_DECIDABLE, "The study's file plans no comparison.", verdicts)
+        return NOT_DECIDABLE, "The study's file plans no comparison."
     if words == {SUPPORTED}:
-        return Answer(SUPPORTED, "Every planned comparison shows the improvement.", verdicts)
+        kept = f"with {amount} as the smallest difference that matters" if file.smallest_difference else ""
+        return SUPPORTED, f"Every planned comparison shows what it claims{', ' + kept if kept else ''}."
     if NOT_SUPPORTED in words:
         lost = "; ".join(verdict.name for verdict in verdicts if verdict.word == NOT_SUPPORTED)
-        return Answer(NOT_SUPPORTED, f"No improvement that matters: {lost}.", verdicts)
+        claims = {verdict.comparison.claim for verdict in verdicts if verdict.comparison}
+        what = "What was claimed is ruled out" if EQUIVALENT in claims else "No improvement that matters"
+        return NOT_SUPPORTED, f"{what}: {lost}."
+    if words <= {*POSITIVE}:
+        shown = "; ".join(verdict.name for verdict in verdicts if verdict.word == SHOWN)
+        return SHOWN, f"Whether it is at least {amount} is open: {shown}."
     runs = min(min(verdict.comparison.n) if verdict.comparison else 0 for verdict in verdicts)
     word = f"{NOT_DECIDABLE} with {counted(runs, results.repetition)}"
-    needed = [verdict.seeds_needed for verdict in verdicts if verdict.seeds_needed]
+    needed = [verdict.needed for verdict in verdicts if verdict.needed.seeds]
     if not needed:
-        return Answer(word, f"These runs do not tell how many {results.repetition}s would be enough.", verdicts)
-    found = f"would find a difference of {results.amount(file.smallest_difference)}"
-    return Answer(word, f"With {max(needed)} seeds per setting, 80 % of such studies {found}.", verdicts)
+        return word, f"These runs do not tell how many {results.repetition}s would be enough."
+    most = max(needed, key=lambda need: need.seeds or 0)
+    return word, (
+        f"With {most.seeds} seeds per setting ({seed_range(most)}, as the scatter of so few is uncertain), 80 % of "
+        f"such studies would show a difference of {amount}."
+    )
+
+
+def seed_range(needed: Needed) -> str:
+    """9 to 40; 9 to over 1000."""
+    return f"{needed.low} to {needed.high or 'over 1000'}"
+
+
+def _title(own: str, other: str, claim: str) -> str:
+    return f"{own} equivalent to {other}" if claim == EQUIVALENT else f"{own} against {other}"
 
 
 def _name(setting: Setting) -> str:

@@ -12,15 +12,19 @@ from labkit.reporting.findings import BEST, TIED, Findings
 from labkit.reporting.grouping import seed_text
 from labkit.reporting.rounding import percent
 from labkit.reporting.statistics import CONFIDENCE, INTERVAL_FROM, SIGN_FLIP_FROM, TEST_FROM
-from labkit.text import BETTER, counted, split_of
+from labkit.reporting.study_file import EQUIVALENT, LAST
+from labkit.runs.json_shapes import is_number
+from labkit.text import BETTER, counted, quantity_of, split_of
 
 NO_TESTS = "No tests, hence no correction."
 SHARED = "corrected for the examples that splits of one data set share (Nadeau and Bengio)"
 TESTS = {
     PAIRED: "the t test on pairs of the same {}",
-    WELCH: "Welch's t test where the two have different {}s",
+    WELCH: f"Welch's t test where the two share fewer than {TEST_FROM} {{}}s",
     CORRECTED: f"the t test on pairs, {SHARED}",
 }
+ALL_PAIRS = "corrected for all pairs of settings on the same data (Bonferroni), as the best was chosen by these numbers"
+EQUIVALENCE = "for a claim of equivalence, of two one-sided t tests (Schuirmann), and the interval is the {} % one"
 MOST_NAMED = 3  # comparisons whose missing seeds a caption lists
 
 
@@ -31,14 +35,38 @@ def basis(findings: Findings, metric: str, settings: Iterable[int]) -> str:
 
 
 def mean_interval(results: Results) -> str:
-    """Which interval the means have."""
+    """Which interval the means have, and over what they vary."""
     corrected = any(results.test_per_train(results.metric, group) for group in results.groups)
-    interval = f"{percent(CONFIDENCE)} % t interval of the mean (from {INTERVAL_FROM} {results.repetition}s)"
-    return f"{interval}, {SHARED}" if corrected else interval
+    over = "over training seeds on one fixed split"
+    if corrected:
+        over = {"fold": "over folds", "split": "over splits"}.get(results.repetition, "over seeds and folds")
+        over = f"{over}, {SHARED}"
+    return f"{percent(CONFIDENCE)} % t interval of the mean (from {INTERVAL_FROM} {results.repetition}s) {over}"
+
+
+def evaluation_error(results: Results, metric: str, means: Iterable[float]) -> str:
+    """How far a share of so few examples can be trusted, which no number of seeds makes smaller: one fixed set of
+    examples measures all of them. The binomial standard error; empty for what is no share of examples."""
+    split = split_of(metric)
+    sizes = {run.record["data"]["examples"].get(split) for group in results.groups for run in group.runs}
+    factor = results.names.factor(metric)
+    means = [mean / factor for mean in means if math.isfinite(mean)]
+    size = next(iter(sizes)) if len(sizes) == 1 else None
+    if quantity_of(metric) != "accuracy" or not means or not is_number(size) or size < 1:
+        return ""
+    worst = factor * max(math.sqrt(max(mean * (1 - mean), 0) / size) for mean in means)
+    if not worst:
+        return ""
+    return (
+        f"The interval does not cover the choice of the {size:.0f} {split} examples: by itself it makes an accuracy "
+        f"uncertain by a standard error of up to {worst:.2g}."
+    )
 
 
 def selection_rule(results: Results) -> str:
     """The sentence on which evaluation of a run counts."""
+    if results.select == LAST:
+        return "Of each run, the last evaluation counts."
     end = {"max": "highest", "min": "lowest"}[results.monitor["direction"]]
     return f"Of each run, the evaluation with the {end} {results.names.title(results.monitor['metric'])} counts."
 
@@ -79,6 +107,7 @@ def summary_caption(findings: Findings, metric: str) -> str:
     return paragraph(
         f"{results.names.opening(metric)} per setting over n {over}: mean, sample standard deviation (from 2 {over}) "
         f"and {mean_interval(results)}; {BETTER[results.direction]} is better.",
+        evaluation_error(results, metric, (estimate.mean for estimate in findings.summary[metric])),
         selection_rule(results),
         _marks(findings) if metric == results.metric else marks,
     )
@@ -92,8 +121,8 @@ def comparison_caption(findings: Findings, columns: list[str]) -> str:
     of_which = opponent
     why = ""
     if not findings.file:
-        why = f"{opponent} has the best mean, and is the opponent because no baseline was named: "
-        why += f"studies/{results.study.name}.yaml can name one."
+        best = f"{opponent} has the best mean, and" if len(opponents) == 1 else "The best on the same data"
+        why = f"{best} is the opponent because no baseline was named: studies/{results.study.name}.yaml can name one."
     elif len(opponents) == 1:
         of_which = f"{opponent}, the baseline"
     what = f"Difference in {results.label}, setting minus {of_which}"
@@ -136,14 +165,13 @@ def _marks(findings: Findings) -> str:
     """What bold and the dagger mean."""
     if len(findings.marks) < 2 or BEST not in findings.marks:
         return ""
-    p = f"p of the t test against the best, Holm-adjusted over {counted(len(findings.marks) - 1, 'setting')},"
-    repetition = findings.results.repetition
-    few = f"with fewer than {TEST_FROM} {repetition}s, too few for a test: the interval of the difference"
+    on = " on the same data" if len(findings.blocks) > 1 else ""
+    what = f"the {percent(1 - findings.alpha)} % interval of the difference, {ALL_PAIRS}"
     if TIED in findings.marks:
-        said = f"†: not distinguishable from it ({p} is not below {findings.alpha:g}; {few} holds 0, or there is none)."
+        said = f"†: not distinguishable from it ({what}, holds 0, or there is none)."
     else:
-        said = f"All others are distinguishable from it ({p} is below {findings.alpha:g}; {few} does not hold 0)."
-    return f"Bold: the best mean. {said}"
+        said = f"All others are distinguishable from it ({what}, does not hold 0)."
+    return f"Bold: the best mean{on}. {said}"
 
 
 def _difference_caption(
@@ -153,14 +181,18 @@ def _difference_caption(
     better = BETTER[findings.results.direction]
     level = percent(1 - findings.alpha)
     tests = ", or ".join(dict.fromkeys(TESTS[comparison.method].format(run) for comparison in comparisons))
+    if any(comparison.claim == EQUIVALENT for comparison in comparisons):
+        tests += f"; {EQUIVALENCE.format(percent(1 - 2 * findings.alpha))}"
     explained = {
-        "p Holm": f"p (from {TEST_FROM} {run}s): two-sided, of {tests}; Holm: adjusted for the number of comparisons.",
+        "p": f"p (from {TEST_FROM} {run}s): two-sided, of {tests}.",
+        "p Holm": "Holm: adjusted for the number of comparisons.",
         "sign-flip p": f"Sign-flip p: of a permutation test that flips signs (from {SIGN_FLIP_FROM} {run}s).",
         "P(better)": f"P(better): that a {run} of the setting beats one of its opponent (from {INTERVAL_FROM} {run}s).",
         "wins/ties/losses": f"Wins, ties and losses count {run}s.",
     }
     return paragraph(
         f"{what}: mean over n {run}s, {level} % t interval (from {INTERVAL_FROM} {run}s); {better} is better.",
+        "" if findings.file or findings.ablations == comparisons else f"Intervals and p all pairs: {ALL_PAIRS}.",
         *(sentence for column, sentence in explained.items() if column in columns),
         why,
         *_families(comparisons, findings),
@@ -201,7 +233,7 @@ def _few_seeds(comparisons: list[Comparison], run: str) -> str:
 
 
 def _missing_seeds(results: Results, comparisons: list[Comparison]) -> str:
-    """Which seeds only one of the two has, where that forbids pairs: net5 (lacks 3; the other lacks 7, 8)."""
+    """Which seeds only one of the two has: net5 (lacks 3; the other lacks 7, 8)."""
     torn = [comparison for comparison in comparisons if comparison.alone]
     named = []
     for comparison in torn[:MOST_NAMED]:
@@ -214,4 +246,8 @@ def _missing_seeds(results: Results, comparisons: list[Comparison]) -> str:
         named.append(f"{own.label} ({'; '.join(said)})")
     if len(torn) > MOST_NAMED:
         named.append(f"{len(torn) - MOST_NAMED} more are in comparisons.csv")
-    return f"Not in pairs, for lack of {results.repetition}s: {'; '.join(named)}." if named else ""
+    return (
+        f"Not every {results.repetition} has a partner, and those without are left out of pairs: {'; '.join(named)}."
+        if named
+        else ""
+    )

@@ -94,10 +94,10 @@ def _metrics(findings: Findings) -> Iterator[str]:
         yield f"the runs give {results.metric} different names or units: check that they measured the same"
     if split_of(results.metric) == "test" and not findings.answer:
         yield f"this report is about {results.title}: a setting chosen by it has seen the test set"
-    evaluated = sum(bool(run.test) for run in ended)
+    evaluated = sum(bool(run.tests[results.select]) for run in ended)
     if 0 < evaluated < len(ended):
         yield f"only {evaluated} of {len(ended)} runs were evaluated on the test set"
-    measured = Counter(metric for run in ended for metric in metrics_in(run.record["best"]))
+    measured = Counter(metric for run in ended for metric in metrics_in(run.record[results.select]))
     if partial := sorted(metric for metric, n in measured.items() if n < len(ended)):
         names = ", ".join(map(results.names.title, partial))
         yield f"not every run measured {names}; it is blank where it was not measured"

@@ -7,15 +7,16 @@ import json
 import math
 import operator
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from labkit.reporting.grouping import Group, Grouping, Repeat, as_text, beside, group_runs
+from labkit.reporting.grouping import Group, Grouping, Repeat, as_text, beside, group_runs, label_of
 from labkit.reporting.names import Label, Names, read_names, unknown_labels
 from labkit.reporting.statistics import NAN
+from labkit.reporting.study_file import BEST
 from labkit.runs.files import METRICS
 from labkit.runs.json_shapes import is_number
 from labkit.runs.study import Run, Study
@@ -23,6 +24,7 @@ from labkit.text import BETTER, alternatives, quantity_of, split_of
 
 COMMAS = operator.methodcaller("count", b",")
 FOLD = "data.fold"  # tells runs apart like a seed, where they were trained on folds
+SPLIT = "data.split_seed"  # the same, where each seed has a split of its own
 CHUNK = 1000  # files of curves that are parsed at once: more cost memory, fewer cost time
 
 
@@ -42,15 +44,30 @@ class Results(Grouping):
     repeats: list[str]  # the keys that tell the runs of a group apart
     names: Names  # what people call the metrics and classes
     unknown_labels: dict[str, str]  # by label, a sentence on each that is of no use here
+    select: str  # BEST or LAST: the evaluation of a run that counts
 
     def measured(self, group: Group, metric: str) -> dict[Repeat, float]:
         """The metric by seed, where it is a number."""
-        found = {
-            repeat: run.test.get(metric, run.record["best"]["metrics"].get(metric))
-            for repeat, run in group.repeats.items()
-        }
+        found = {repeat: self.value(run, metric) for repeat, run in group.repeats.items()}
         factor = self.names.factor(metric)
         return {repeat: factor * float(value) for repeat, value in found.items() if is_number(value)}
+
+    def value(self, run: Run, metric: str) -> float | None:
+        """The metric of the evaluation that counts."""
+        if split_of(metric) == "test":
+            return run.tests[self.select].get(metric)
+        return run.record[self.select]["metrics"].get(metric)
+
+    def block_of(self, group: Group) -> dict[str, str]:
+        """The data that the group was trained on: {"data": "mnist"}; {} where all groups have the same."""
+        return {key: group.settings[key] for key in self.blocks}
+
+    def without(self, group: Group, keys: list[str]) -> Group:
+        """The group as it is called where these keys say nothing."""
+        settings = {key: value for key, value in group.settings.items() if key not in keys}
+        settings = settings or {"model": as_text(group.config.get("model"))}
+        shown = {self.word(key): self.word(value) for key, value in settings.items()}
+        return replace(group, settings=settings, shown=shown, label=label_of(settings, self.words))
 
     @property
     def title(self) -> str:
@@ -63,6 +80,11 @@ class Results(Grouping):
         return self.names.label(self.metric)
 
     @functools.cached_property
+    def evaluations(self) -> dict[str, int]:
+        """How often each run was evaluated, as far as its metrics.csv tells."""
+        return self.curves["run"].value_counts().to_dict()
+
+    @functools.cached_property
     def repetition(self) -> str:
         """What one run of a group is called: a seed, a fold, or a run where both vary."""
         varying = [
@@ -71,13 +93,14 @@ class Results(Grouping):
             if len({repeat[position] for group in self.groups for repeat in group.repeats}) > 1
         ]
         if FOLD not in varying:
-            return "seed"
+            return "split" if SPLIT in varying else "seed"
         return "run" if "seed" in varying else "fold"
 
     @property
     def repeated_over(self) -> str:
         """In what the runs of a group differ."""
-        return {"seed": "the seed", "fold": "the fold", "run": "the seed and the fold"}[self.repetition]
+        both = "the seed and the split" if len(self.repeats) > 1 else "the split"
+        return {"seed": "the seed", "fold": "the fold", "run": "the seed and the fold", "split": both}[self.repetition]
 
     def amount(self, value: float) -> str:
         """A difference in the metric of the report with its unit: 0.5 mmol/L."""
@@ -107,7 +130,12 @@ class Results(Grouping):
 
 
 def collect(
-    study: Study, metric: str | None, direction: str | None, repeats: list[str], labels: dict[str, Label]
+    study: Study,
+    metric: str | None,
+    direction: str | None,
+    repeats: list[str],
+    labels: dict[str, Label],
+    select: str = BEST,
 ) -> Results:
     """Group the runs of a study, which has at least one with results.
 
@@ -118,13 +146,12 @@ def collect(
         repeats = [*repeats, FOLD]
     grouping = group_runs(study, repeats, labels)
     runs = [run for group in grouping.groups for run in group.runs]
-    values = pd.DataFrame([_numbers(run_metrics(run)) for run in runs], index=[run.name for run in runs])
+    values = pd.DataFrame([_numbers(run_metrics(run, select)) for run in runs], index=[run.name for run in runs])
     monitor = _most_common([run.record["monitor"] for run in runs])  # checks.py says so if there are several
     about = metric or monitor["metric"]
     if about not in values.columns:
-        raise ValueError(
-            f"metric: no run of study {study.name!r} measured {about!r}; {alternatives(about, list(values))}"
-        )
+        hint = "python runs/evaluate.py measures it" if split_of(about) == "test" else alternatives(about, list(values))
+        raise ValueError(f"metric: no run of study {study.name!r} measured {about!r}; {hint}")
     names = read_names(study.ended, labels, values)
     known = names.direction(about)
     if known and direction not in (None, known):
@@ -146,6 +173,7 @@ def collect(
         repeats=repeats,
         names=names,
         unknown_labels=unknown_labels(labels, values, _words_of(grouping, repeats)) if labels else {},
+        select=select,
     )
 
 
@@ -160,9 +188,9 @@ def _words_of(grouping: Grouping, repeats: list[str]) -> set[str]:
     return {*repeats, *(key for key, _ in settings), *(as_text(value) for _, value in settings)}
 
 
-def run_metrics(run: Run) -> dict[str, float | None]:
-    """The metrics of the best evaluation, and those of the test split for the same weights."""
-    return metrics_in(run.record["best"]) | run.test
+def run_metrics(run: Run, select: str) -> dict[str, float | None]:
+    """The metrics of the best or the last evaluation, and those of the test split for the same weights."""
+    return metrics_in(run.record[select]) | run.tests[select]
 
 
 def metrics_in(evaluation: dict[str, Any]) -> dict[str, float | None]:
@@ -182,17 +210,17 @@ def runs_rows(results: Results | None, study: Study) -> list[dict[str, Any]]:
     for run in study.runs:
         columns = {"run": run.name, "status": run.status, "reason": run.reason, "folder": run.path.as_posix()}
         settings = results.about.get(run.name, {}) if results else {}
-        outcome = _outcome(run) if run.ended else {}
+        outcome = _outcome(run, results.select if results else BEST) if run.ended else {}
         rows.append(columns | beside(settings, columns | outcome))
     return rows
 
 
-def _outcome(run: Run) -> dict[str, Any]:
+def _outcome(run: Run, select: str) -> dict[str, Any]:
     record = run.record
     launch = record["launches"][-1]
     return (
         {"best_step": record["best"]["step"], "best_epoch": record["best"]["epoch"]}
-        | run_metrics(run)
+        | run_metrics(run, select)
         | {f"last.{name}": value for name, value in metrics_in(record["last"]).items()}
         | record["cost"]
         | {"finished": record["finished"], "launches": len(record["launches"])}

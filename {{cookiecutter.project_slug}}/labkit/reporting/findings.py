@@ -1,31 +1,27 @@
 """All that the report says about a study's runs: computed once, here; tables, figures and pages only show it."""
 
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from labkit.reporting.answer import Answer, answer
+from labkit.reporting.blocks import BEST, TIED, Block, make_blocks, marks_of, ranking_of
 from labkit.reporting.collect import Results, collect, run_metrics
-from labkit.reporting.comparisons import (
-    Comparison,
-    ablation_pairs,
-    compare,
-    find_groups,
-    is_distinguishable,
-    planned_pairs,
-)
+from labkit.reporting.comparisons import Comparison, ablation_pairs, compare
 from labkit.reporting.grouping import beside, seed_text
 from labkit.reporting.names import Label
+from labkit.reporting.plan import Plan, find_groups, make_plan, pairs_with_baseline
 from labkit.reporting.statistics import Estimate, describe
+from labkit.reporting.study_file import BEST as BEST_EVALUATION
 from labkit.reporting.study_file import StudyFile
 from labkit.runs.json_shapes import is_number
 from labkit.runs.study import Study
 from labkit.text import split_of
 
+__all__ = ["BEST", "TIED", "Findings", "find"]
 ALPHA = 0.05  # where no study file names another
 Summary = dict[str, list[Estimate]]  # metric -> one estimate per group, in the order of the groups
-BEST, TIED = "best", "indistinguishable from the best"
 
 
 @dataclass
@@ -33,10 +29,12 @@ class Findings:
     results: Results
     summary: Summary
     file: StudyFile | None  # studies/<name>.yaml
+    plan: Plan
+    blocks: list[Block]  # one for each data set
     comparisons: list[Comparison]  # against the baseline of the study's file; without one against the best setting
     ablations: list[Comparison]  # of each named ablation against the same setting without it
     ranking: list[int]  # the positions of the groups, best mean first, those without one last
-    marks: list[str]  # per group: BEST, TIED or ""
+    marks: list[str]  # per group: BEST on its data, TIED or ""
     answer: Answer | None  # None: no study file, or the report is about another metric than the study
 
     @property
@@ -47,6 +45,37 @@ class Findings:
     def baselines(self) -> list[int]:
         """The positions of the groups that the study's file calls the baseline."""
         return find_groups(self.results, self.file.baseline, "baseline") if self.file else []
+
+    def within(self, block: Block) -> Self:
+        """What was found on one data set, as if there were no other."""
+        if len(self.blocks) == 1:
+            return self
+        results = self.results
+        places = {i: place for place, i in enumerate(block.groups)}
+        own = [results.groups[i] for i in block.groups]
+        keys = [key for key in results.varying if key not in results.blocks]
+        groups = [results.without(group, results.blocks) for group in own]
+        names = [run.name for group in own for run in group.runs]
+        curves = results.curves.loc[results.curves["run"].isin(names)]
+        values = results.values.loc[results.values.index.isin(names)]
+        parts = [
+            [
+                replace(comparison, group=places[comparison.group], against=places[comparison.against])
+                for comparison in comparisons
+                if {comparison.group, comparison.against} <= places.keys()
+            ]
+            for comparisons in (self.comparisons, self.ablations)
+        ]
+        return replace(
+            self,
+            results=replace(results, groups=groups, varying=keys, blocks=[], curves=curves, values=values),
+            summary={metric: [found[i] for i in block.groups] for metric, found in self.summary.items()},
+            blocks=[replace(block, groups=list(places.values()), ranking=[places[i] for i in block.ranking])],
+            comparisons=parts[0],
+            ablations=parts[1],
+            ranking=[places[i] for i in block.ranking],
+            marks=[self.marks[i] for i in block.groups],
+        )
 
 
 def find(
@@ -64,39 +93,49 @@ def find(
             raise ValueError(f"direction: studies/{study.name}.yaml says {asked.direction}; leave it out, or change it")
         metric = asked.metric
         direction = asked.direction
-    results = collect(study, metric, direction, repeats, labels or {})
+    results = collect(study, metric, direction, repeats, labels or {}, file.select if file else BEST_EVALUATION)
     if file:
         factor = results.names.factor(file.metric)
         file = replace(file, smallest_difference=factor * file.smallest_difference)  # in the unit of the values
         asked = file if asked else None
     alpha = file.alpha if file else ALPHA
+    margin = file.smallest_difference if file else 0.0
     summary = summarise(results)
     estimates = summary[results.metric]
-    worse = [-results.sign * estimate.mean if estimate.n else np.inf for estimate in estimates]
-    ranking = sorted(range(len(estimates)), key=worse.__getitem__)
-    marks = [""] * len(estimates)
-    against_best = []
-    if estimates[ranking[0]].n:
-        best = ranking[0]
-        against_best = compare(results, [(i, best, False) for i in range(len(estimates)) if i != best], alpha)
-        marks[best] = BEST
-    for comparison in against_best:
-        if estimates[comparison.group].n and not is_distinguishable(comparison, alpha):
-            marks[comparison.group] = TIED
+    blocks = make_blocks(results, estimates, alpha)
+    plan = make_plan(results, file)
     if file:
-        pairs = planned_pairs(results, file)
+        pairs = pairs_with_baseline(results, file, plan)
         if not asked:  # nothing was planned for this metric
-            pairs = [(group, against, False) for group, against, _ in pairs]
-        comparisons = compare(results, pairs, alpha)
+            pairs = [pair._replace(planned=False) for pair in pairs]
+        comparisons = compare(results, pairs, alpha, margin)
     else:
-        comparisons = against_best
+        comparisons = [comparison for block in blocks for comparison in block.against_best]
+    planned = [comparison for comparison in comparisons if comparison.planned]
     # What was planned is judged once, whichever table shows it.
-    decided = {(comparison.group, comparison.against): comparison for comparison in comparisons if comparison.planned}
+    decided = {(comparison.group, comparison.against): comparison for comparison in planned}
     parts = ablation_pairs(results)
-    exploratory = compare(results, [(*pair, False) for pair in parts if pair not in decided], alpha)
-    ablations = [decided[pair] for pair in parts if pair in decided] + exploratory
-    answered = answer(results, asked, comparisons) if asked else None
-    return Findings(results, summary, file, comparisons, ablations, ranking, marks, answered)
+    exploratory = compare(results, [pair for pair in parts if pair[:2] not in decided], alpha)
+    ablations = [decided[pair[:2]] for pair in parts if pair[:2] in decided] + exploratory
+    answered = None
+    if asked:
+        on_test = []
+        if results.test_metric:
+            pairs = [pair for pair in pairs_with_baseline(results, asked, plan) if pair.planned]
+            on_test = compare(results, pairs, alpha, margin, results.test_metric)
+        answered = answer(results, asked, plan, planned, on_test)
+    return Findings(
+        results,
+        summary,
+        file,
+        plan,
+        blocks,
+        comparisons,
+        ablations,
+        ranking_of(blocks),
+        marks_of(blocks, estimates),
+        answered,
+    )
 
 
 def summarise(results: Results) -> Summary:
@@ -143,7 +182,7 @@ def not_a_number(results: Results) -> dict[tuple[int, str], list[str]]:
     dropped: dict[tuple[int, str], list[str]] = {}
     for position, group in enumerate(results.groups):
         for repeat, run in group.repeats.items():
-            for metric, value in run_metrics(run).items():
+            for metric, value in run_metrics(run, results.select).items():
                 if not is_number(value):
                     dropped.setdefault((position, metric), []).append(seed_text(repeat))
     return dropped

@@ -24,6 +24,8 @@ from labkit.values import canonical, flatten
 
 ABLATION = "ablation"  # no setting, as it only names the settings that it changes, but shown like one
 NO_ABLATION = "none"
+PROCESSES = "system.processes"  # a batch of each of them: not in the configuration, and a setting all the same
+DATA_SET, FRACTION = "data.name", "data.fraction"
 OTHER_THAN_TEXT = re.compile(r"|~|null|true|false|[-+]?[\d.][\d._]*(e[-+]?\d+)?", re.IGNORECASE)
 Settings = dict[str, Any]  # dotted keys: {"model.name": "net2"}
 Repeat = tuple[Any, ...]  # what tells a run from the others of its group: (seed,), or (seed, split_seed)
@@ -60,6 +62,7 @@ class Grouping:
 
     groups: list[Group]  # in natural order
     varying: list[str]  # names of the settings that vary, beside what repeats a run
+    blocks: list[str]  # those of `varying` that say which data was used: settings are compared on the same data only
     constant: dict[str, str]  # settings that are the same in every run with results
     about: dict[str, dict[str, Any]]  # of each run, also one without results: {"model": "net2", "seed": 3}
     words: dict[str, str]  # for people, in the place of names and values of settings; see `word`
@@ -80,6 +83,7 @@ def group_runs(study: Study, repeats: list[str], labels: dict[str, Label]) -> Gr
         neutral |= {key: Neutral(*about) for key, about in run.record.get("neutral", {}).items()}
     for run in study.ended:
         own, repeat = split(run.record["config"], repeats, neutral)
+        own[PROCESSES] = run.record["launches"][-1].get("processes") or 1
         signature = _signature(own)
         settings[signature] = own
         members[signature].append((repeat, run))
@@ -91,16 +95,19 @@ def group_runs(study: Study, repeats: list[str], labels: dict[str, Label]) -> Gr
     texts = _texts(list(shown.values()))
     varying = _find_varying(texts)
     keys = varying or ["model.name"]  # where nothing varies, the one row still needs a name
+    blocks = [key for key in varying if _tells_data(key, shown, members)]
+    by_block = [*blocks, *(key for key in keys if key not in blocks)]
     constant = {
         key: as_text(value)
         for key, value in next(iter(settings.values())).items()
         if key not in keys and len(set(texts[key])) == 1 and (key not in neutral or _has(study.ended, key))
+        if (key, value) != (PROCESSES, 1)
     }
     cells = {signature: _cells(own, keys) for signature, own in shown.items()}
     words = words_for(labels, (text for row in (*cells.values(), constant) for pair in row.items() for text in pair))
     groups: dict[str, Group] = {}
     about: dict[str, dict[str, Any]] = {}
-    for signature in sorted(shown, key=lambda signature: _order(shown[signature], keys)):
+    for signature in sorted(shown, key=lambda signature: _order(shown[signature], by_block)):
         own = shown[signature]
         config = {ABLATION: NO_ABLATION} | own | {shorten(key): value for key, value in own.items()}
         row = cells[signature]
@@ -109,15 +116,18 @@ def group_runs(study: Study, repeats: list[str], labels: dict[str, Label]) -> Gr
         groups[signature] = group
         for repeat, run in members[signature]:
             about[run.name] = group.settings | dict(zip(repeats, repeat, strict=True))
+    processes = sorted({own[PROCESSES] for own in settings.values()})  # an unfinished run may be of any number
     for run, own, repeat in _unfinished(study, repeats, neutral):
-        group = groups.get(_signature(own))
+        matching = (groups.get(_signature({**own, PROCESSES: number})) for number in processes)
+        group = next(filter(None, matching), None)
         row = group.settings if group else _cells(own, keys)
         about[run.name] = row | dict(zip(repeats, repeat, strict=True))
         if group:
             group.unfinished.append(run)
             if run.status == "diverged":
                 group.diverged.append(repeat)
-    return Grouping(list(groups.values()), [shorten(key) for key in varying], constant, about, words)
+    shown_keys = ([shorten(key) for key in part] for part in (varying, blocks))
+    return Grouping(list(groups.values()), *shown_keys, constant=constant, about=about, words=words)
 
 
 def split(config: Settings, repeats: list[str], neutral: Mapping[str, Neutral]) -> tuple[Settings, Repeat]:
@@ -128,6 +138,17 @@ def split(config: Settings, repeats: list[str], neutral: Mapping[str, Neutral]) 
     own = settings_of(config, neutral)
     own |= {key: about.value for key, about in neutral.items() if own.get(key, about.before) == about.before}
     return own, tuple(own.pop(key, None) for key in repeats)
+
+
+def _tells_data(key: str, settings: dict[str, Settings], members: dict[str, list[tuple[Repeat, Run]]]) -> bool:
+    """Whether each value of the key stands for data of its own: another data set, a fraction of it, another file."""
+    if key in (DATA_SET, FRACTION) or not key.startswith("data."):
+        return key in (DATA_SET, FRACTION)
+    fingerprints: dict[str, set[str]] = defaultdict(set)
+    for signature, own in settings.items():
+        found = {run.record["data"]["fingerprint"] for _, run in members[signature]}
+        fingerprints[repr(own.get(key))] |= found
+    return sum(map(len, fingerprints.values())) == len(set().union(*fingerprints.values()))
 
 
 def _has(runs: list[Run], key: str) -> bool:

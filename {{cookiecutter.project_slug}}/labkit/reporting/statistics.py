@@ -3,7 +3,6 @@
 The t interval covers what it claims from three seeds on; percentile bootstrap intervals cover .75 at n = 3.
 """
 
-import bisect
 import functools
 from dataclasses import dataclass
 
@@ -16,7 +15,6 @@ INTERVAL_FROM = 3  # fewer seeds: blank
 TEST_FROM = 5
 SIGN_FLIP_FROM = 6  # with fewer the smallest p there is exceeds 0.05
 EXACT_UP_TO = 13  # pairs: 8192 sign patterns; beyond, 9999 of them are drawn
-MOST_SEEDS = 1000
 
 Array = npt.NDArray[np.float64]
 NAN = float("nan")
@@ -42,6 +40,21 @@ class Difference:
     low: float  # ends of the t interval, from three seeds
     high: float
     p: float  # two-sided t test, from five seeds
+    error: float = NAN  # standard error of the mean difference
+    freedom: float = NAN  # degrees of freedom of its t distribution
+
+    def p_above(self, value: float) -> float:
+        """Of the one-sided t test of "the difference is at most `value`", from five seeds."""
+        tested = np.isfinite(self.p) and self.error > 0
+        return float(stats.t.sf((self.mean - value) / self.error, self.freedom)) if tested else NAN
+
+    def p_below(self, value: float) -> float:
+        """Of the one-sided t test of "the difference is at least `value`", from five seeds."""
+        return 1 - self.p_above(value)
+
+    def half(self, confidence: float) -> float:
+        """Half the width of the t interval at another level."""
+        return float(stats.t.ppf((1 + confidence) / 2, self.freedom)) * self.error
 
 
 def describe(values: Array, test_per_train: Array | float = 0.0) -> tuple[Array, Array, Array, Array]:
@@ -99,7 +112,8 @@ def _difference(
 ) -> Difference:
     half = stats.t.ppf((1 + confidence) / 2, freedom) * error if n >= INTERVAL_FROM else NAN
     p = 2 * stats.t.sf(abs(mean) / error, freedom) if n >= TEST_FROM and error else NAN
-    return Difference(mean * scale, sd * scale, float(mean - half) * scale, float(mean + half) * scale, float(p))
+    ends = float(mean - half) * scale, float(mean + half) * scale
+    return Difference(mean * scale, sd * scale, *ends, float(p), float(error) * scale, float(freedom))
 
 
 def sign_flip_p(b: Array, a: Array) -> float:
@@ -138,28 +152,6 @@ def holm(p: list[float]) -> list[float]:
         largest = max(largest, min(1.0, (len(order) - rank) * p[i]))
         adjusted[i] = largest
     return adjusted
-
-
-def seeds_needed(sd: float, difference: float, alpha: float, power: float = 0.8) -> int | None:
-    """The least number of pairs with which a two-sided paired t test finds a true `difference` so often, if the
-    differences of pairs scatter by `sd`; None where 1000 are too few, or nothing scatters."""
-    if not (sd > 0 and difference > 0):
-        return None
-    effect = difference / sd
-    if effect > 10:  # nobody can miss it
-        return TEST_FROM
-
-    def is_enough(n: int) -> bool:
-        shift, limit = effect * np.sqrt(n), stats.t.ppf(1 - alpha / 2, n - 1)
-        return bool(stats.nct.sf(limit, n - 1, shift) + stats.nct.cdf(-limit, n - 1, shift) >= power)
-
-    high = TEST_FROM  # fewer are too few for a test
-    while not is_enough(high):  # from below: with far too many seeds scipy takes seconds
-        if high >= MOST_SEEDS:
-            return None
-        high = min(2 * high, MOST_SEEDS)
-    candidates = range(max(TEST_FROM, high // 2), high + 1)
-    return candidates[bisect.bisect_left(candidates, True, key=is_enough)]
 
 
 def _scale(*values: Array) -> float:

@@ -2,9 +2,9 @@
 
 import hashlib
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -12,6 +12,26 @@ from labkit.config import check_choice, check_fraction, check_least, typed
 from labkit.text import nearest
 
 Setting = dict[str, Any]  # dotted keys as on the command line: {"model": "net2", "optimizer.lr": 0.1}
+BETTER, EQUIVALENT = "better", "equivalent"  # what a planned comparison claims of its setting
+BEST, LAST = "best", "last"  # which evaluation of a run counts
+# What may coincide with a setting and be the true cause of its difference, by the word that allows it.
+CONFOUNDERS = {
+    "code": "the version of the code",
+    "data": "the version of the data",
+    "packages": "the versions of the packages",
+    "host": "the kind of host",
+    "device": "the device",
+    "processes": "the number of processes",
+}
+OPTIONAL = ("folds", "fixed", "select", "allow", "target")
+
+
+class Planned(NamedTuple):
+    """One planned comparison."""
+
+    own: Setting
+    against: Setting
+    claim: str  # BETTER or EQUIVALENT
 
 
 @dataclass
@@ -24,29 +44,45 @@ class StudyFile:
     metric: str  # as metrics.csv names it: validation/accuracy
     direction: str  # "max" or "min"
     baseline: Setting
-    comparisons: list[Setting]  # planned ones; "against" holds the opponent where it is not the baseline
+    comparisons: list[Setting]  # planned ones; "against" holds the opponent where it is not the baseline, "claim" what
+    # is claimed where it is not BETTER
     smallest_difference: float  # that would matter, in the unit of the metric
     alpha: float
     seeds: list[int]
     digest: str  # of the file, as the runs recorded it when they began
     folds: int | None = None  # of each seed, where the study sweeps data.fold
+    fixed: Setting = field(default_factory=dict)  # what holds for every planned setting that does not say otherwise
+    select: str = BEST  # the evaluation of a run that counts
+    allow: list[str] = field(default_factory=list)  # of CONFOUNDERS: what may coincide with a compared setting
+    target: float | None = None  # of the metric: how long did it take to get there?
 
     def __post_init__(self) -> None:
         check_choice("direction", self.direction, ("max", "min"))
         check_least("smallest_difference", self.smallest_difference, 0)
         check_fraction("alpha", self.alpha)
         check_least("folds", self.folds, 2)
+        check_choice("select", self.select, (BEST, LAST))
+        for name in self.allow:
+            check_choice("allow", name, CONFOUNDERS)
         self.baseline = _shortened(self.baseline)
+        self.fixed = _shortened(self.fixed)
         self.comparisons = [_shortened(setting) for setting in self.comparisons]
-        for own, opponent in self.planned:
+        for own, opponent, claim in self.planned:
             if own in ({}, opponent):
                 raise ValueError(f"comparisons: {own} is compared with itself; name another setting")
+            check_choice("claim", claim, (BETTER, EQUIVALENT))
+            if claim == EQUIVALENT and not self.smallest_difference:
+                raise ValueError("smallest_difference: must be above 0 to call two settings equivalent within it")
 
     @property
-    def planned(self) -> list[tuple[Setting, Setting]]:
-        """The planned comparisons: a setting and the one that it is compared with."""
+    def planned(self) -> list[Planned]:
+        """The planned comparisons, in their order."""
         return [
-            ({key: value for key, value in setting.items() if key != "against"}, setting.get("against", self.baseline))
+            Planned(
+                {key: value for key, value in setting.items() if key not in ("against", "claim")},
+                setting.get("against", self.baseline),
+                setting.get("claim", BETTER),
+            )
             for setting in self.comparisons
         ]
 
@@ -65,7 +101,7 @@ def read_study_file(folder: Path, study: str) -> StudyFile | None:
         raise ValueError(f"{path}: holds no keys; begin with question: ...")
     try:
         _check_shapes(content)
-        values = {key: _literally(value) for key, value in content.items()}
+        values = {key: _literally(value) for key, value in content.items() if value is not None}
         return typed(StudyFile, values | {"digest": hashlib.sha256(written).hexdigest()[:12]})
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
@@ -78,13 +114,14 @@ def _check_shapes(content: dict[Any, Any]) -> None:
         if key not in known:
             raise ValueError(f"{key}: nothing reads this key{nearest(str(key), known) or '; remove it'}")
     for key in known:
-        if content.get(key) is None and key != "folds":
+        if content.get(key) is None and key not in OPTIONAL:
             raise ValueError(f"{key}: has no value; studies/sweep_models.yaml explains it")
     comparisons = content["comparisons"]
     seeds = content["seeds"]
     are_seeds = isinstance(seeds, list) and all(type(seed) is int for seed in seeds)
     shapes = {
         "baseline": (_is_setting(content["baseline"]), "a setting, such as {model: net2}"),
+        "fixed": (not content.get("fixed") or _is_setting(content["fixed"]), "a setting, such as {optimizer.lr: 0.1}"),
         "comparisons": (
             isinstance(comparisons, list) and all(map(_is_setting, comparisons)),
             "a list of settings, such as [{model: net5}]",
@@ -93,7 +130,7 @@ def _check_shapes(content: dict[Any, Any]) -> None:
     }
     for key, (fits, expected) in shapes.items():
         if not fits:
-            raise ValueError(f"{key}: must be {expected}, not {content[key]!r}")
+            raise ValueError(f"{key}: must be {expected}, not {content.get(key)!r}")
 
 
 def _is_setting(value: Any) -> bool:

@@ -34,4 +34,4 @@ def read_places(folders: list[Path]) -> Study:
 
 def _weight(run: Run) -> tuple[bool, bool, bool, int]:
     """The largest one counts, and the first of equals."""
-    return run.ended, bool(run.test), run.status not in LEAST_KNOWN, run.state.get("step") or 0
+    return run.ended, any(run.tests.values()), run.status not in LEAST_KNOWN, run.state.get("step") or 0

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from labkit.runs.files import CONFIG, PLANS, RESULT, STATE, TEST
+from labkit.runs.files import CONFIG, PLANS, RESULT, STATE, TESTS
 from labkit.runs.json_shapes import (
     PLAN_SHAPE,
     RESULT_SHAPE,
@@ -48,9 +48,8 @@ class Run:
     record: dict[str, Any] = field(default_factory=dict)  # run.json without its packages; empty if there is none
     state: dict[str, Any] = field(default_factory=dict)  # state.json; empty if there is a record
     packages_id: int = 0  # the same for the runs of one report that ended with the same packages
-    test: dict[str, float] = field(
-        default_factory=dict
-    )  # the metrics in test.json, if they are those of the best weights
+    # The metrics of the test set, of the best weights and of the last ones; empty where they were not evaluated.
+    tests: dict[str, dict[str, float]] = field(default_factory=lambda: {"best": {}, "last": {}})
 
     @property
     def path(self) -> Path:
@@ -171,7 +170,7 @@ def _look(study: Path, name: str, warnings: list[str]) -> Run | None:
             warnings.append(f"{one_line(name)} is not a run folder (it has no {CONFIG}) and is left out")
             return None
         if RESULT in files:
-            return _with_results(Run(name, study, "finished"), path, TEST in files, warnings)
+            return _with_results(Run(name, study, "finished"), path, files, warnings)
         if STATE not in files:
             return Run(name, study, "interrupted", "stopped before its first step")
         state = read_record(f"{path}/{STATE}", STATE_SHAPE)
@@ -193,7 +192,7 @@ def _look(study: Path, name: str, warnings: list[str]) -> Run | None:
     return run
 
 
-def _with_results(run: Run, path: str, tested: bool, warnings: list[str]) -> Run:
+def _with_results(run: Run, path: str, files: list[str], warnings: list[str]) -> Run:
     run.record = read_record(f"{path}/{RESULT}", RESULT_SHAPE)
     packages = run.record["launches"][-1].get("packages")
     if isinstance(packages, dict):
@@ -206,8 +205,10 @@ def _with_results(run: Run, path: str, tested: bool, warnings: list[str]) -> Run
     if strange := _not_numbers(run.record):
         run.status = "diverged"
         run.reason = f"not a number: {', '.join(strange)}"
-    if tested:
-        run.test = _read_test(run, path, warnings)
+    run.tests = {
+        weights: _read_test(run, weights, f"{path}/{name}", warnings) if name in files else {}
+        for weights, name in TESTS.items()
+    }
     return run
 
 
@@ -219,14 +220,15 @@ def _not_numbers(record: dict[str, Any]) -> list[str]:
     return sorted(name for name, value in values.items() if not is_number(value))
 
 
-def _read_test(run: Run, path: str, warnings: list[str]) -> dict[str, float]:
-    step = run.record["best"]["step"]
+def _read_test(run: Run, weights: str, path: str, warnings: list[str]) -> dict[str, float]:
+    step = run.record[weights]["step"]
+    name = TESTS[weights]
     try:
-        test = read_record(f"{path}/{TEST}", TEST_SHAPE)
+        test = read_record(path, TEST_SHAPE)
         if test["run_id"] != run.record["run_id"]:
-            raise Unreadable(f"{TEST} is from another run")
+            raise Unreadable(f"{name} is from another run")
         if test["step"] != step:
-            raise Unreadable(f"{TEST} is from step {test['step']}, but the best step is {step}")
+            raise Unreadable(f"{name} is from step {test['step']}, but the {weights} step is {step}")
     except Unreadable as error:
         warnings.append(f"{one_line(run.name)}: {error}: its test metrics are left blank; run python runs/evaluate.py")
         return {}

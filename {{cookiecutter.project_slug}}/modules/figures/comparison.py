@@ -70,7 +70,6 @@ def _marks(findings: Findings, metric: str) -> str:
     if metric != results.metric:
         return f"Bold: the best mean {results.title}; no tests on this split, hence no correction."
     return (
-        f"Bold: the best mean. Filled: the best, and what is not distinguishable from it "
-        f"({captions.counted(others, 'comparison')} with it, Holm-corrected, alpha = {findings.alpha:g}; with fewer "
-        f"than 5 {results.repetition}s by the interval of the difference; fewer than 3 tell nothing apart)."
+        f"Bold: the best mean. Filled: the best, and what is not distinguishable from it (alpha = {findings.alpha:g}, "
+        f"{captions.ALL_PAIRS}; fewer than 3 {results.repetition}s tell nothing apart)."
     )

@@ -83,7 +83,7 @@ def _choose(findings: Findings) -> list[int]:
 
 def _read(run: Run, split: str) -> Array | None:
     """None if there is none; the run itself keeps no matrix: thousands would fill the memory."""
-    if split == "test" and not run.test:  # there is no test.json, or it is about other weights
+    if split == "test" and not run.tests["best"]:  # there is no test.json, or it is about other weights
         return None
     try:
         content: Any = json.loads((run.path / {"validation": RESULT, "test": TEST}[split]).read_bytes())

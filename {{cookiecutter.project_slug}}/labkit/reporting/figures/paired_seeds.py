@@ -146,14 +146,15 @@ def _differences(findings: Findings, pairs: list[_Pairs], inches: float) -> tupl
     figure.set_size_inches(inches, 0.4 + style.LINE * (height + label.count("\n")) + below)
 
     corrected = any(pair.comparison.method == CORRECTED for pair in shown)
-    but = f", but {captions.SHARED}" if corrected else ""
+    but = f", {captions.SHARED}" if corrected else ""
+    but += ", not corrected for the number of comparisons" if findings.file else f", {captions.ALL_PAIRS}"
     dashed = f" Dashed: {results.amount(matters)}, the smallest difference that matters." if matters else ""
     caption = (
         f"Differences in {results.label} between two settings on the same {run}s. Triangles: {run}s, upward where the "
         f"first is better, downward where it is worse; diamond: mean; bar: "
-        f"{100 * (1 - findings.alpha):g} % t interval of the mean difference (from 3 {run}s), not corrected for the "
-        f"number of comparisons{but}. Right: wins/ties/losses, and from 5 {run}s the Holm-adjusted p of the paired t "
-        f"test.{dashed} {_ending(findings, pairs, len(shown))}"
+        f"{100 * (1 - findings.alpha):g} % t interval of the mean difference (from 3 {run}s){but}. Right: "
+        f"wins/ties/losses, and from 5 {run}s the adjusted p of the paired t test.{dashed} "
+        f"{_ending(findings, pairs, len(shown))}"
     )
     return figure, caption
 
@@ -170,7 +171,7 @@ def _draw_differences(axes: Axes, rows: Array, pairs: list[_Pairs]) -> None:
 
 def _outcome(comparison: Comparison) -> str:
     counts = f"{comparison.wins}/{comparison.ties}/{comparison.losses}"
-    p = comparison.p_holm
+    p = comparison.p_adjusted
     if not math.isfinite(p):
         return counts
     return f"{counts}  p < 0.001" if p < 0.001 else f"{counts}  p = {p:.2g}"
@@ -182,9 +183,12 @@ def _ending(findings: Findings, pairs: list[_Pairs], shown: int) -> str:
     planned = sum(comparison.planned for comparison in findings.comparisons)
     kinds = {0: "all exploratory", total: "all planned"}.get(planned, f"{planned} planned, the others exploratory")
     n = captions.from_to(pair.comparison.n[0] for pair in pairs[:shown])
+    adjusted = (
+        "p values are Holm-adjusted over all of a kind." if findings.file else f"p values are {captions.ALL_PAIRS}."
+    )
     text = (
         f"n = {n} pairs. {captions.selection_rule(findings.results)} {captions.counted(total, 'comparison')}, {kinds}; "
-        f"p values are Holm-adjusted over all of a kind."
+        f"{adjusted}"
     )
     if shown < len(pairs):
         text += f" Shown: {shown} of {len(pairs)}, planned ones first, then those that gain most."

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from labkit.reporting.answer import Verdict
+from labkit.reporting.answer import Verdict, seed_range
 from labkit.reporting.captions import selection_rule
 from labkit.reporting.findings import Findings
 from labkit.reporting.study_file import StudyFile
@@ -86,7 +86,14 @@ def _why_no_answer(contents: Contents) -> str:
 
 
 def _verdict(verdict: Verdict, repetition: str) -> dict[str, str]:
-    power = f"How many {repetition}s 80 % power would need cannot be told from these runs."
-    if verdict.seeds_needed:
-        power = f"80 % power for the smallest difference that matters needs {verdict.seeds_needed} seeds per setting."
-    return {"name": verdict.name, "word": verdict.word, "why": f"{verdict.why}. {power}"}
+    sentences = [verdict.why]
+    if verdict.confirmed:
+        sentences.append(f"On the test split, which chose nothing, {verdict.confirmed}")
+    if verdict.unequal:
+        sentences.append(f"Unequal between the two: {', '.join(verdict.unequal)}")
+    if verdict.needed.seeds:
+        seeds = f"{verdict.needed.seeds} seeds per setting ({seed_range(verdict.needed)})"
+        sentences.append(f"80 % power for the smallest difference that matters needs {seeds}")
+    else:
+        sentences.append(f"How many {repetition}s 80 % power would need cannot be told from these runs")
+    return {"name": verdict.name, "word": verdict.word, "why": ". ".join(sentences) + "."}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from labkit.reporting.answer import Verdict
 from labkit.reporting.comparisons import Comparison
-from labkit.reporting.findings import BEST, Findings
+from labkit.reporting.findings import Findings
 from labkit.reporting.grouping import Group, label_of
 from labkit.reporting.pages.macro_names import Name, macro_names
 from labkit.reporting.rounding import decimals_for, p_value, percent, rounded, three_digits
@@ -75,9 +75,11 @@ def _of_study(findings: Findings) -> Iterator[_Number]:
     counts["ablation"] = len(findings.ablations)
     for kind, count in counts.items():
         yield _Number(_name(f"{kind} comparisons"), count, f"{kind} comparisons in the tables")
-    best = " ".join(group.label for group, mark in zip(results.groups, findings.marks, strict=True) if mark == BEST)
-    meaning = f"setting with the best mean {results.metric}"
-    yield _Number(_name("best setting", results.metric), best, meaning, escape_latex(best))
+    for block in findings.blocks:
+        best = results.groups[block.best].label if block.best is not None else None
+        on = f" on {block.label}" if block.label else ""
+        name = _name(*([one_line(block.label)] if block.label else []), "best setting", results.metric)
+        yield _Number(name, best, f"setting with the best mean {results.metric}{on}", escape_latex(best or ""))
 
 
 def _of_groups(findings: Findings) -> Iterator[_Number]:
@@ -85,7 +87,7 @@ def _of_groups(findings: Findings) -> Iterator[_Number]:
     level = f"{percent(CONFIDENCE)} % t interval of the mean"
     run = findings.results.repetition
     for position, group in enumerate(findings.results.groups):
-        setting, label = _setting(group), _said(group)
+        setting, label = _setting(findings, group), _said(group)
         yield _Number(setting + _name("unfinished"), len(group.unfinished), f"runs without results, {label}")
         for metric, estimates in findings.summary.items():
             estimate = estimates[position]
@@ -112,7 +114,7 @@ def _of_comparisons(findings: Findings, comparisons: list[Comparison], kind: str
     level = f"{percent(1 - findings.alpha)} % interval of the difference"
     for comparison in comparisons:
         own, other = groups[comparison.group], groups[comparison.against]
-        start = _setting(own) + _name(kind, "against") + _setting(other) + _name(metric)
+        start = _setting(findings, own) + _name(kind, "against") + _setting(findings, other) + _name(metric)
         said = f"{_in_unit(findings, metric)}, {_said(own)} against {_said(other)}"
         difference = comparison.difference
         test = f"p of the t test ({comparison.method})"
@@ -144,14 +146,14 @@ def _of_answer(findings: Findings) -> Iterator[_Number]:
     if not answer:
         return
     yield _Number(_name("answer"), answer.word, "answer to the study's question", escape_latex(answer.word))
-    needed = [verdict.seeds_needed for verdict in answer.verdicts]
+    needed = [verdict.needed.seeds for verdict in answer.verdicts]
     most = max((seeds for seeds in needed if seeds), default=None) if all(needed) else None
     yield _Number(_name("seeds needed"), most, "seeds per setting for 80 % power in all planned comparisons")
     for verdict in answer.verdicts:
         name = _name(one_line(_plain_name(findings, verdict)))
         yield _Number(name + _name("answer"), verdict.word, verdict.name, escape_latex(verdict.word))
         meaning = f"seeds per setting for 80 % power, {verdict.name}"
-        yield _Number(name + _name("seeds needed"), verdict.seeds_needed, meaning)
+        yield _Number(name + _name("seeds needed"), verdict.needed.seeds, meaning)
 
 
 def _plain_name(findings: Findings, verdict: Verdict) -> str:
@@ -166,8 +168,13 @@ def _name(*words: str) -> Name:
     return tuple(("", word) for word in words)
 
 
-def _setting(group: Group) -> Name:
-    return tuple((key, one_line(value)) for key, value in group.settings.items())
+def _setting(findings: Findings, group: Group) -> Name:
+    """What tells the group from the study's own settings: whatever is tried out later, the names that were there stay
+    what they are."""
+    own = findings.plan.own
+    telling = {key: value for key, value in group.settings.items() if len(own[key]) > 1 or value not in own[key]}
+    telling = telling or {"model": str(group.config.get("model"))}
+    return tuple((key, one_line(value)) for key, value in telling.items())
 
 
 def _in_unit(findings: Findings, metric: str) -> str:

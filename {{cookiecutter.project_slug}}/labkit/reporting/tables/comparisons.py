@@ -21,6 +21,7 @@ def comparison_table(findings: Findings) -> Table | None:
     told_apart = [
         ("against", [groups[comparison.against].label for comparison in comparisons]),
         ("kind", ["planned" if comparison.planned else "exploratory" for comparison in comparisons]),
+        ("claim", [comparison.claim for comparison in comparisons]),
         ("test", [comparison.method for comparison in comparisons]),
     ]
     texts = [column for column in told_apart if len(set(column[1])) > 1]
@@ -57,8 +58,10 @@ def _row(findings: Findings, comparison: Comparison) -> dict[str, Any]:
         "low": difference.low / factor,
         "high": difference.high / factor,
         "confidence": 1 - findings.alpha,
-        "p": difference.p,
+        "claim": comparison.claim,
+        "p": comparison.p,
         "p_holm": comparison.p_holm,
+        "p_all_pairs": comparison.p_all_pairs,
         "p_sign_flip": comparison.p_sign_flip,
         "p_sign_flip_holm": comparison.p_sign_flip_holm,
         "improvement_probability": comparison.better,
@@ -88,8 +91,9 @@ def _table(
     ]
     where_known = [
         (f"{level} % interval", [interval(d.low, d.high, decimals) for d in differences]),
-        ("p", [p_value(difference.p) for difference in differences]),
+        ("p", [p_value(comparison.p) for comparison in comparisons]),
         ("p Holm", [p_value(comparison.p_holm) for comparison in comparisons]),
+        ("p all pairs", [p_value(comparison.p_all_pairs) for comparison in comparisons]),
         ("sign-flip p", [p_value(comparison.p_sign_flip) for comparison in comparisons]),
         ("sign-flip p Holm", [p_value(comparison.p_sign_flip_holm) for comparison in comparisons]),
         ("P(better)", [rounded(comparison.better, 2) for comparison in comparisons]),

@@ -1,0 +1,64 @@
+"""The best setting of each model, chosen on validation and reported on test: the table of most theses."""
+
+from dataclasses import dataclass
+
+from labkit.reporting.collect import Results
+from labkit.reporting.comparisons import Comparison, Pair, compare
+from labkit.reporting.findings import Findings
+from labkit.reporting.grouping import label_of
+
+MODEL = "model"
+
+
+@dataclass
+class Tuned:
+    """One model on one data set."""
+
+    block: dict[str, str]  # {"data": "mnist"}; {} where all runs used the same data
+    model: str
+    chosen: int  # the setting with the best mean, as a position in results.groups
+    setting: str  # what was chosen: "lr=0.01"; empty for a model that has one setting
+    trials: int  # settings that were tried, whether or not they have results
+    against: (
+        Comparison | None
+    )  # with the baseline's best setting, on the test split; None: there is none to compare with
+
+
+def tune(findings: Findings) -> list[Tuned]:
+    """Empty unless some model was tried in several settings."""
+    results = findings.results
+    tried = _settings_tried(results)
+    baseline = str(findings.file.baseline.get(MODEL)) if findings.file else ""
+    rows = []
+    for block in findings.blocks:
+        best: dict[str, int] = {}
+        for i in block.ranking:
+            if findings.summary[results.metric][i].n:
+                best.setdefault(_model(results, i), i)
+        for model in sorted(best, key=lambda model: min(i for i in block.groups if _model(results, i) == model)):
+            chosen = best[model]
+            group = results.groups[chosen]
+            against = None
+            if results.test_metric and baseline in best and model != baseline:
+                pair = Pair(chosen, best[baseline])
+                (against,) = compare(results, [pair], findings.alpha, metric=results.test_metric)
+            rest = {key: value for key, value in group.settings.items() if key not in (MODEL, *results.blocks)}
+            data = results.block_of(group)
+            setting = label_of(rest, results.words)
+            rows.append(Tuned(data, model, chosen, setting, tried[model, tuple(data.values())], against))
+    return rows if any(row.trials > 1 for row in rows) else []
+
+
+def _model(results: Results, position: int) -> str:
+    return str(results.groups[position].config.get(MODEL))
+
+
+def _settings_tried(results: Results) -> dict[tuple[str, tuple[str, ...]], int]:
+    """(model, data) -> how many settings: the best of many is better by chance alone, whatever became of the others."""
+    default = _model(results, 0)
+    found: dict[tuple[str, tuple[str, ...]], set[tuple[str, ...]]] = {}
+    for about in results.about.values():
+        settings = {key: str(about[key]) for key in results.groups[0].settings if key in about}
+        data = tuple(settings.get(key, "") for key in results.blocks)
+        found.setdefault((settings.get(MODEL, default), data), set()).add(tuple(settings.values()))
+    return {key: len(settings) for key, settings in found.items()}
