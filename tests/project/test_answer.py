@@ -46,7 +46,7 @@ def test_an_improvement_that_matters_is_supported_with_the_numbers_behind_the_wo
         "shown"
     )
     assert [verdict.name for verdict in answer.verdicts] == ["net5 against net2"]
-    assert answer.verdicts[0].needed == (5, 5, 5)
+    assert answer.verdicts[0].needed == (5, 5, 9)
 
 
 def test_an_improvement_too_small_to_matter_is_not_supported(study: Path) -> None:

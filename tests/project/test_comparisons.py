@@ -147,7 +147,7 @@ def test_a_missing_seed_leaves_the_pairs_that_are_shared_and_is_named(study: Pat
     assert one.difference.p == pytest.approx(stats.ttest_rel(B[:9], A[:9]).pvalue, rel=1e-9)
     table = comparison_table(findings)
     assert table
-    assert "those without are left out of pairs: net5 (lacks 9)" in table.caption
+    assert "Pairs leave out the seeds that only one of the two has: net5 (lacks 9)." in table.caption
 
 
 def test_with_fewer_than_five_shared_seeds_all_are_compared_by_welch(study: Path) -> None:

@@ -102,7 +102,7 @@ def test_seeds_that_only_one_of_two_settings_has_are_named(study: Path) -> None:
         add_run(study, "net5", seed, value)
     table = tables(study, baseline={"model": "net2"})["comparison"]
     assert column(table, "n") == ["6, 5"]
-    assert "Not in pairs, for lack of seeds: net5 (lacks 0; the other lacks 5, 6)." in table.caption
+    assert "Not in pairs, for lack of shared seeds: net5 (lacks 0; the other lacks 5, 6)." in table.caption
     assert "Welch's t test" in table.caption
 
 
@@ -113,7 +113,9 @@ def test_the_best_is_bold_and_only_what_cannot_be_told_from_it_has_a_dagger(stud
     summary, mean = made["summary"], made["summary"].header.index("mean")
     assert (summary.bold, summary.daggers) == ({(1, mean)}, {(2, mean)})
     assert "†: not distinguishable from it" in summary.caption
-    assert "Holm-adjusted over 2 settings, is not below 0.05" in summary.caption
+    assert (
+        "the 95 % interval of the difference, corrected for all pairs of settings on the same data" in summary.caption
+    )
     assert (made["summary_test"].bold, made["summary_test"].daggers) == (set(), set())
     assert "chosen by validation/accuracy" in made["summary_test"].caption
     assert "net5 & 10 & \\textbf{91.67} &" in to_latex(summary)

@@ -234,7 +234,16 @@ def _few_seeds(comparisons: list[Comparison], run: str) -> str:
 
 def _missing_seeds(results: Results, comparisons: list[Comparison]) -> str:
     """Which seeds only one of the two has: net5 (lacks 3; the other lacks 7, 8)."""
+    run = results.repetition
     torn = [comparison for comparison in comparisons if comparison.alone]
+    sentences = {
+        f"Not in pairs, for lack of shared {run}s": [one for one in torn if one.method == WELCH],
+        f"Pairs leave out the {run}s that only one of the two has": [one for one in torn if one.method != WELCH],
+    }
+    return paragraph(*(f"{what}: {_lacking(results, torn)}." for what, torn in sentences.items() if torn))
+
+
+def _lacking(results: Results, torn: list[Comparison]) -> str:
     named = []
     for comparison in torn[:MOST_NAMED]:
         own, other = results.groups[comparison.group], results.groups[comparison.against]
@@ -246,8 +255,4 @@ def _missing_seeds(results: Results, comparisons: list[Comparison]) -> str:
         named.append(f"{own.label} ({'; '.join(said)})")
     if len(torn) > MOST_NAMED:
         named.append(f"{len(torn) - MOST_NAMED} more are in comparisons.csv")
-    return (
-        f"Not every {results.repetition} has a partner, and those without are left out of pairs: {'; '.join(named)}."
-        if named
-        else ""
-    )
+    return "; ".join(named)

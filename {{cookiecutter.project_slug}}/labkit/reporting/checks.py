@@ -6,9 +6,13 @@ from typing import Any
 
 from labkit.reporting.collect import FOLD, Results, metrics_in
 from labkit.reporting.comparisons import compared_with_nothing
+from labkit.reporting.confounding import confounders
 from labkit.reporting.findings import Findings, not_a_number
+from labkit.reporting.study_file import CONFOUNDERS
 from labkit.runs.study import Study
 from labkit.text import counted, quantity_of, split_of
+
+MOST_NAMED = 3  # of a kind
 
 
 def find_warnings(findings: Findings) -> list[str]:
@@ -17,6 +21,7 @@ def find_warnings(findings: Findings) -> list[str]:
     return [
         *study.warnings,
         *_plan(findings),
+        *_causes(findings),
         *_seeds(findings),
         *_diverged(results),
         *_metrics(findings),
@@ -41,6 +46,12 @@ def _plan(findings: Findings) -> Iterator[str]:
     later = sum(launch.get("study_file", file.digest) != file.digest for launch in first)
     if later:
         yield f"studies/{results.study.name}.yaml was written or changed after {later} of {len(first)} runs had begun"
+    if findings.plan.exploratory:
+        pinned = ", ".join(f"{key}: {value}" for key, value in _own_where_others_were_tried(findings).items())
+        yield (
+            f"the plan names not all that varies: it is about {pinned}, as the study's first runs, and what else "
+            f"was tried is exploratory; write fixed: {{{pinned}}} into studies/{results.study.name}.yaml to pin it"
+        )
     repeats = [repeat for group in results.groups for repeat in group.repeats]
     planned = {"seed": file.seeds} | ({FOLD: range(file.folds)} if file.folds and FOLD in results.repeats else {})
     for key, numbers in planned.items():
@@ -51,6 +62,31 @@ def _plan(findings: Findings) -> Iterator[str]:
     if findings.answer is None:
         asked = results.names.title(file.metric)
         yield f"this report is about {results.title} and the study about {asked}, so it is not answered here"
+
+
+def _own_where_others_were_tried(findings: Findings) -> dict[str, str]:
+    """{"optimizer.lr": "0.001"}"""
+    groups, own = findings.results.groups, findings.plan.own
+    return {
+        key: " or ".join(sorted(own[key]))
+        for key in findings.results.varying
+        if any(groups[i].settings[key] not in own[key] for i in findings.plan.exploratory)
+    }
+
+
+def _causes(findings: Findings) -> Iterator[str]:
+    """Of comparisons that were not planned: of the others the answer says it."""
+    results = findings.results
+    found: dict[str, list[str]] = defaultdict(list)
+    allowed = findings.file.allow if findings.file else []
+    for comparison in findings.comparisons:
+        for name in [] if comparison.planned else confounders(results, comparison):
+            if name not in allowed:
+                own, other = (results.groups[i].label for i in (comparison.group, comparison.against))
+                found[name].append(f"{own} against {other}")
+    for name, pairs in found.items():
+        more = f" and {len(pairs) - MOST_NAMED} more" if len(pairs) > MOST_NAMED else ""
+        yield f"{CONFOUNDERS[name]} may be the cause of a difference: {'; '.join(pairs[:MOST_NAMED])}{more}"
 
 
 def _seeds(findings: Findings) -> Iterator[str]:
@@ -124,14 +160,17 @@ def _data(results: Results) -> Iterator[str]:
     fingerprints: dict[str, set[str]] = defaultdict(set)
     splits: dict[str, set[tuple[Any, str]]] = defaultdict(set)
     warned: dict[str, None] = {}  # in their order, each once
-    for repeat, run in [item for group in results.groups for item in group.repeats.items()]:
-        data = run.record["data"]
-        declared = tuple(value for key, value in zip(results.repeats, repeat, strict=True) if key != "seed")
-        versions[data["name"]][f"{data['fingerprint']}, split {data['split_fingerprint']}"] += 1
-        fingerprints[data["name"]].add(data["fingerprint"])
-        splits[data["name"]].add((declared, data["split_fingerprint"]))
-        if isinstance(warnings := data.get("warnings"), list):
-            warned |= {f"{data['name']}: {str(warning).removeprefix('data: ')}": None for warning in warnings}
+    for group in results.groups:
+        settings = tuple((key, value) for key, value in group.settings.items() if key.startswith("data"))
+        for repeat, run in group.repeats.items():
+            data = run.record["data"]
+            block = " ".join([data["name"], *(value for key, value in settings if key in results.blocks[1:])])
+            repeated = tuple(value for key, value in zip(results.repeats, repeat, strict=True) if key != "seed")
+            versions[block][f"{data['fingerprint']}, split {data['split_fingerprint']}"] += 1
+            fingerprints[block].add(data["fingerprint"])
+            splits[block].add(((repeated, settings), data["split_fingerprint"]))
+            if isinstance(warnings := data.get("warnings"), list):
+                warned |= {f"{data['name']}: {str(warning).removeprefix('data: ')}": None for warning in warnings}
     yield from warned
     for name, runs in versions.items():
         if len(fingerprints[name]) > 1 or len(splits[name]) > len({declared for declared, _ in splits[name]}):

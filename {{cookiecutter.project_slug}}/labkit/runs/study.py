@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from labkit.runs.files import CONFIG, PLANS, RESULT, STATE, TESTS
+from labkit.runs.files import CONFIG, PLANS, RESULT, STATE, TEST, TEST_LAST
 from labkit.runs.json_shapes import (
     PLAN_SHAPE,
     RESULT_SHAPE,
@@ -29,6 +29,7 @@ from labkit.text import alternatives, one_line, split_of
 # What may have become of a run, in the order in which numbers.tex counts them.
 STATUSES = ("finished", "diverged", "running", "interrupted", "dead", "failed", "missing", "queued", "refused")
 STATUSES += ("duplicate", "unreadable")
+TESTS = {"best": TEST, "last": TEST_LAST}  # by the weights that were evaluated
 
 
 @dataclass

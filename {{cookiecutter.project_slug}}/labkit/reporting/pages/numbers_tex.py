@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from labkit.reporting.answer import Verdict
 from labkit.reporting.comparisons import Comparison
 from labkit.reporting.findings import Findings
-from labkit.reporting.grouping import Group, label_of
+from labkit.reporting.grouping import Group
 from labkit.reporting.pages.macro_names import Name, macro_names
 from labkit.reporting.rounding import decimals_for, p_value, percent, rounded, three_digits
 from labkit.reporting.statistics import CONFIDENCE
@@ -124,8 +124,9 @@ def _of_comparisons(findings: Findings, comparisons: list[Comparison], kind: str
             ("difference", difference.mean, "difference of the means", rounded(difference.mean, decimals)),
             ("low", difference.low, f"lower end of the {level}", rounded(difference.low, decimals)),
             ("high", difference.high, f"upper end of the {level}", rounded(difference.high, decimals)),
-            ("p", difference.p, test, p_value(difference.p)),
+            ("p", comparison.p, test, p_value(comparison.p)),
             ("p Holm", comparison.p_holm, f"Holm-adjusted {test}", p_value(comparison.p_holm)),
+            ("p all pairs", comparison.p_all_pairs, f"{test}, for all pairs", p_value(comparison.p_all_pairs)),
             ("p sign flip", flip, "p of the sign-flip test", p_value(flip)),
             ("p sign flip Holm", flip_holm, "the same, Holm-adjusted", p_value(flip_holm)),
             ("probability of improvement", comparison.better, chance, rounded(comparison.better, 2)),
@@ -150,18 +151,18 @@ def _of_answer(findings: Findings) -> Iterator[_Number]:
     most = max((seeds for seeds in needed if seeds), default=None) if all(needed) else None
     yield _Number(_name("seeds needed"), most, "seeds per setting for 80 % power in all planned comparisons")
     for verdict in answer.verdicts:
-        name = _name(one_line(_plain_name(findings, verdict)))
+        name = _of_verdict(findings, verdict)
         yield _Number(name + _name("answer"), verdict.word, verdict.name, escape_latex(verdict.word))
         meaning = f"seeds per setting for 80 % power, {verdict.name}"
         yield _Number(name + _name("seeds needed"), verdict.needed.seeds, meaning)
 
 
-def _plain_name(findings: Findings, verdict: Verdict) -> str:
-    """Without the labels that people gave."""
+def _of_verdict(findings: Findings, verdict: Verdict) -> Name:
     if verdict.comparison is None:
-        return verdict.name
-    pair = [findings.results.groups[i].settings for i in (verdict.comparison.group, verdict.comparison.against)]
-    return " against ".join(label_of(settings, {}) for settings in pair)
+        return _name(one_line(verdict.name))
+    groups = findings.results.groups
+    own, other = groups[verdict.comparison.group], groups[verdict.comparison.against]
+    return _setting(findings, own) + _name("against") + _setting(findings, other)
 
 
 def _name(*words: str) -> Name:
