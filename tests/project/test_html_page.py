@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from labkit.reporting.checks import find_warnings
@@ -23,6 +24,7 @@ from labkit.runs.study import read_study
 from run_folders import EPOCHS, STEPS_PER_EPOCH, add_plan, add_run, add_unfinished
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\"'&amp;\n\u2028<!--data--> é 中 {x}\\{{ 7*7 }}{% raw %}{#"
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAG7buVgAAAABJRU5ErkJggg=="  # a picture
 STUDY_FILE = {
     "question": "Does depth <help>?",
     "hypothesis": "Five hidden layers are better than two.",
@@ -67,6 +69,8 @@ def page_of(
     findings = find(read, file, metric, "max" if metric else None, ["seed"]) if read.ended else None
     warnings = find_warnings(findings) if findings else read.warnings
     shown = make_tables(read, findings) if tables is None else tables
+    (folder / "figures").mkdir(exist_ok=True)
+    (folder / "figures" / "cost.png").write_bytes(base64.b64decode(PIXEL))
     write_page(folder, Contents(read, file, findings, shown, {"cost": "What it costs."}, [], warnings))
     return (folder / "report.html").read_text(encoding="utf-8")
 
@@ -75,6 +79,14 @@ def data_of(page: str) -> dict[str, Any]:
     """What the script of the page reads; JavaScript knows no NaN."""
     (text,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
     return json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+
+
+def curves_of(data: dict[str, Any], metric: str = "validation/accuracy") -> list[list[float] | None]:
+    """Of each run the values that its curve of a metric has, as the script unpacks them."""
+    (packed,) = [one["values"] for one in data["metrics"] if one["name"] == metric]
+    upper = np.frombuffer(base64.b64decode(packed), np.uint8).reshape(-1, 3)
+    values = iter(np.pad(upper, ((0, 0), (1, 0))).view("<f4")[:, 0].tolist())
+    return [None if at is None else [next(values) for _ in data["steps"][at]] for at in data["at"]]
 
 
 def row_of(data: dict[str, Any], position: int) -> dict[str, Any]:
@@ -92,7 +104,7 @@ def test_every_member_of_the_study_is_in_the_list_with_its_status_and_the_reason
         "net9-digits-s0-0": ("missing", ""),
         "net9-digits-s1-0": ("refused", "no such model"),
     }
-    assert [curve is not None for curve in data["curves"]] == [row["status"] == "finished" for row in rows]
+    assert [curve is not None for curve in curves_of(data)] == [row["status"] == "finished" for row in rows]
 
 
 def test_settings_and_final_values_are_not_rounded(study: Path) -> None:
@@ -110,7 +122,7 @@ def test_names_stay_text(study: Path) -> None:
         add_run(study, HOSTILE, seed)
     page = page_of(study, STUDY_FILE | {"baseline": {"model": HOSTILE}, "comparisons": [{"model": "net5"}]})
     elements = Elements(page)
-    assert [tag for tag, _ in elements.tags if tag in ("script", "img", "help")] == ["script", "script"]
+    assert [tag for tag, _ in elements.tags if tag in ("script", "img", "help")] == ["img", "script", "script"]
     assert "Does depth <help>?" in elements.text
     assert "H0: a(net5) <= a(net2)" in elements.text
     data = data_of(page)
@@ -129,12 +141,12 @@ def test_the_policy_allows_nothing_but_the_style_and_the_script_of_the_page(stud
     hashes = {tag: base64.b64encode(hashlib.sha256(text).digest()).decode() for tag, text in own.items()}
     assert policy == (
         f"default-src 'none'; style-src 'sha256-{hashes['style']}'; script-src 'sha256-{hashes['script']}'; "
-        "base-uri 'none'; form-action 'none'"
+        "img-src data:; base-uri 'none'; form-action 'none'"
     )
     named = {name for _, attributes in tags for name in attributes}
-    assert not named & {"src", "srcset", "style", "onclick", "onload", "action"}
+    assert not named & {"srcset", "style", "onclick", "onload", "action"}
     links = [attributes["href"] for _, attributes in tags if "href" in attributes]
-    assert links == ["#runs", "figures/cost.pdf"]
+    assert links == ["#runs"]
 
 
 def test_a_value_that_is_no_number_is_blank(study: Path) -> None:
@@ -143,7 +155,8 @@ def test_a_value_that_is_no_number_is_blank(study: Path) -> None:
     data = data_of(page_of(study))
     lost = next(row for row in (row_of(data, i) for i in range(2)) if row["status"] == "diverged")
     assert lost["validation/accuracy"] is None
-    assert [curve and curve[1:] for curve in data["curves"]].count(None) == 1  # without a number there is no curve
+    drawn = [bool(np.isfinite(curve).any()) for curve in curves_of(data) if curve]
+    assert sorted(drawn) == [False, True]  # without a number there is no curve
 
 
 def test_curves_have_four_digits_and_share_their_steps(study: Path) -> None:
@@ -154,27 +167,80 @@ def test_curves_have_four_digits_and_share_their_steps(study: Path) -> None:
     longer.write_text("\n".join([*rows, last, "108," + last.split(",", 1)[1]]) + "\n")
     data = data_of(page_of(study))
     steps = [STEPS_PER_EPOCH * epoch for epoch in range(1, EPOCHS + 1)]
-    assert data["metric"] == "validation/accuracy"
     assert sorted(data["steps"]) == [steps, [*steps, 108]]
-    curves = {row_of(data, i)["seed"]: data["curves"][i] for i in range(4)}
-    assert curves[1][1:] == [0.6423, 0.7923, 0.8823, 0.9123, 0.8823]
-    assert data["steps"][curves[3][0]] == [*steps, 108]
+    assert sorted(data["epochs"]) == [[1, 2, 3, 4, 5], [1, 2, 3, 4, 5, 5]]
+    curves = {row_of(data, i)["seed"]: curve for i, curve in enumerate(curves_of(data))}
+    assert curves[1] == pytest.approx([0.642346, 0.792346, 0.882346, 0.912346, 0.882346], rel=2e-5)
+    assert (len(curves[3] or []), data["thinned"], data["left_out"]) == (6, 0, "")
 
 
-def test_a_test_metric_has_the_curve_of_validation(study: Path) -> None:
+def test_every_metric_but_those_of_test_can_be_drawn_and_that_of_the_report_comes_first(study: Path) -> None:
     add_run(study, test=0.9)
-    data = data_of(page_of(study, metric="test/accuracy"))
-    assert (data["metric"], "test/accuracy" in data["columns"]) == ("validation/accuracy", True)
+    others = ["validation/accuracy_class_0", "train/accuracy"]
+    for metric, first in ((None, "validation/accuracy"), ("test/accuracy", "validation/accuracy"), *[(others[1],) * 2]):
+        data = data_of(page_of(study, metric=metric))
+        names = [one["name"] for one in data["metrics"]]
+        assert names[0] == first
+        assert sorted(names) == sorted({"validation/accuracy", "validation/loss", "train/loss", *others})
+        assert (data["metric"], (metric or first) in data["columns"]) == (metric or first, True)
 
 
-def test_many_values_are_thinned_and_the_last_one_stays(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(html_page, "MOST_VALUES", 6)
+def test_metrics_that_do_not_fit_are_named_and_the_losses_come_before_others(
+    study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(html_page, "MOST_KEPT", 3 * 2 * EPOCHS)
+    monkeypatch.setattr(html_page, "NAMED", 1)
     for seed in range(2):
         add_run(study, seed=seed)
     data = data_of(page_of(study))
-    assert (data["every"], data["steps"], len(data["curves"][0])) == (2, [[18, 54, 90]], 4)
-    monkeypatch.setattr(html_page, "MOST_VALUES", 3)
-    assert data_of(page_of(study))["steps"] == [[18, 90]]
+    assert [one["name"] for one in data["metrics"]] == ["validation/accuracy", "train/loss", "validation/loss"]
+    assert data["left_out"] == "train/accuracy and 1 more"
+
+
+def test_long_runs_are_thinned_to_steps_that_they_share_with_the_first_and_the_last(
+    study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(html_page, "MOST_OF_RUN", 3)
+    names = [add_run(study, seed=seed).name for seed in range(3)]
+    for name, rows in zip(names, (3, 6, 12), strict=True):
+        body = [f"{step},{step / 100}" for step in range(rows)]
+        (study / name / "metrics.csv").write_text("\n".join(["step,validation/accuracy", *body]) + "\n")
+    data = data_of(page_of(study))
+    assert sorted(data["steps"]) == [[0, 1, 2], [0, 2, 4, 5], [0, 4, 8, 11]]
+    assert (data["thinned"], data["epochs"]) == (3, [])
+    monkeypatch.setattr(html_page, "MOST_DRAWN", 6)
+    assert sorted(data_of(page_of(study))["steps"]) == [[0, 2], [0, 4, 5], [0, 8, 11]]
+
+
+def test_20000_evaluations_a_run_are_not_a_large_page(study: Path) -> None:
+    values = np.random.default_rng(0).random(20_000)
+    rows = [f"{step},{step / 40},{x},{x},{x},{x}" for step, x in enumerate(values.tolist())]
+    header = "step,epoch,train/loss,train/accuracy,validation/loss,validation/accuracy"
+    for seed in range(3):
+        (add_run(study, seed=seed) / "metrics.csv").write_text("\n".join([header, *rows]) + "\n")
+    assert len(page_of(study)) < 200_000
+
+
+def test_numbers_at_the_edge_have_a_page(study: Path) -> None:
+    for model, value in (("net1", 1e308), ("net2", 5e-324)):
+        add_run(study, model, accuracy=value)
+    data = data_of(page_of(study))
+    assert {row_of(data, i)["validation/accuracy"] for i in range(2)} == {1e308, 5e-324}
+
+
+def test_settings_that_have_no_column_are_there_for_the_runs_that_differ_in_them(study: Path) -> None:
+    for model in ("net2", "net5"):
+        add_run(study, model)
+    add_run(study, "net5", 1, **{"ablation": "wide", "model.channels": 32})
+    add_unfinished(study, "failed", "net9", 4)
+    data = data_of(page_of(study))
+    of_model = {row_of(data, i)["run"].split("-")[0]: data["setting"][i] for i in range(4)}
+    found = {
+        one["key"]: {model: one["values"][one["of"][i]] for model, i in of_model.items()} for one in data["unlisted"]
+    }
+    assert found["model.hidden_layers"] == {"net2": "2", "net5": "5", "net9": "9"}
+    assert not {"model", "model.name", "seed", "ablation", "study", "optimizer.lr"} & found.keys()
+    assert {"model", "seed"} <= set(data["settings"]) <= set(data["columns"])
 
 
 def test_the_answer_comes_with_the_numbers_behind_it(study: Path) -> None:
@@ -206,6 +272,25 @@ def test_tables_are_readable_without_a_script(study: Path) -> None:
     assert '<tr><td>a&lt;b</td><td class="number"><b>0.91</b></td></tr>' in page
     assert '<tr><td>c</td><td class="number">0.90<sup>†</sup></td></tr>' in page
     assert "in the list" not in page
+
+
+def test_a_long_table_says_where_its_other_rows_are(study: Path) -> None:
+    add_run(study)
+    rows = [[f"class {i}", str(i)] for i in range(1000)]
+    page = page_of(study, tables={"per_class": Table("Of every class.", ["class", "mean"], rows, 1)})
+    assert "Of every class. The first 100 of 1000 rows; all are in tables/per_class.csv beside this page." in page
+    assert "class 99" in page
+    assert "class 100" not in page
+
+
+def test_figures_are_inside_with_their_captions(study: Path) -> None:
+    add_run(study)
+    page = page_of(study)
+    elements = Elements(page)
+    (image,) = [attributes for tag, attributes in elements.tags if tag == "img"]
+    assert image["src"] == f"data:image/png;base64,{PIXEL}"
+    assert (image["alt"], image["loading"], image["width"]) == ("cost, described below", "lazy", "1")
+    assert "Cost. What it costs." in elements.text
 
 
 def test_warnings_are_on_the_page(study: Path) -> None:

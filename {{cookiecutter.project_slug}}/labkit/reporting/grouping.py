@@ -65,6 +65,7 @@ class Grouping:
     blocks: list[str]  # those of `varying` that say which data was used: settings are compared on the same data only
     constant: dict[str, str]  # settings that are the same in every run with results
     about: dict[str, dict[str, Any]]  # of each run, also one without results: {"model": "net2", "seed": 3}
+    strays: dict[str, Settings]  # all settings of each run without results that no group has
     words: dict[str, str]  # for people, in the place of names and values of settings; see `word`
 
     def word(self, text: str) -> str:
@@ -116,18 +117,21 @@ def group_runs(study: Study, repeats: list[str], labels: dict[str, Label]) -> Gr
         groups[signature] = group
         for repeat, run in members[signature]:
             about[run.name] = group.settings | dict(zip(repeats, repeat, strict=True))
+    strays: dict[str, Settings] = {}
     processes = sorted({own[PROCESSES] for own in settings.values()})  # an unfinished run may be of any number
     for run, own, repeat in _unfinished(study, repeats, neutral):
         matching = (groups.get(_signature({**own, PROCESSES: number})) for number in processes)
         group = next(filter(None, matching), None)
         row = group.settings if group else _cells(own, keys)
         about[run.name] = row | dict(zip(repeats, repeat, strict=True))
-        if group:
+        if group is None:
+            strays[run.name] = own
+        else:
             group.unfinished.append(run)
             if run.status == "diverged":
                 group.diverged.append(repeat)
     shown_keys = ([shorten(key) for key in part] for part in (varying, blocks))
-    return Grouping(list(groups.values()), *shown_keys, constant=constant, about=about, words=words)
+    return Grouping(list(groups.values()), *shown_keys, constant=constant, about=about, strays=strays, words=words)
 
 
 def split(config: Settings, repeats: list[str], neutral: Mapping[str, Neutral]) -> tuple[Settings, Repeat]:
