@@ -120,7 +120,7 @@ def test_title_and_unit_stand_wherever_a_person_reads_and_keys_where_a_program_d
     assert said["comparison"].startswith("Difference in validation RMSE (mmol/L), setting minus net2, the baseline")
     page = (folder / "report.html").read_text("utf-8")
     assert "About <b>validation RMSE (mmol/L)</b>, lower is better." in page
-    assert '"metric":"validation/rmse","title":"validation RMSE (mmol/L)"' in page
+    assert '"name":"validation/rmse","title":"validation RMSE (mmol/L)"' in page
     header = (folder / "tables" / "runs.csv").read_text("utf-8").split("\n", 1)[0]
     assert header.endswith("validation RMSE (mmol/L),test RMSE (mmol/L),time")
     assert "validation/rmse" in read_csv(folder / "runs.csv")[0]

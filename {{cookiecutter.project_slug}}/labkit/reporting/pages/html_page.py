@@ -20,7 +20,6 @@ from jinja2 import Environment, StrictUndefined
 from labkit.reporting.collect import Results, runs_rows
 from labkit.reporting.grouping import ABLATION, PROCESSES, Group, Settings, as_text, shorten
 from labkit.reporting.pages.contents import Contents, each_text, words
-from labkit.reporting.statistics import Array
 from labkit.runs.study import Study
 from labkit.text import one_line, quantity_of, split_of
 
@@ -157,18 +156,18 @@ def _curves(study: Study, results: Results | None) -> dict[str, Any]:
     }
 
 
-def _thinned(rows: Array, most: int) -> Array:
+def _thinned(rows: np.ndarray, most: int) -> np.ndarray:
     """Every one, or every second, fourth, eighth, so that runs of different lengths keep steps that they share; and the
     last."""
     stride = 1 << max(0, math.ceil(math.log2(len(rows) / most)))
     return rows if stride == 1 else rows[sorted({*range(0, len(rows), stride), len(rows) - 1})]
 
 
-def _short_list(values: Array) -> list[float | None]:
+def _short_list(values: np.ndarray) -> list[float | None]:
     return [int(x) if x.is_integer() else float(f"{x:.6g}") if math.isfinite(x) else None for x in values.tolist()]
 
 
-def _values(results: Results, frame: pd.DataFrame, rows: Array) -> dict[str, Any]:
+def _values(results: Results, frame: pd.DataFrame, rows: np.ndarray) -> dict[str, Any]:
     """Of each metric the values of all runs, one after the other, as far as they fit; the others are named."""
     metrics: list[dict[str, str]] = []
     left_out: list[str] = []
@@ -193,7 +192,7 @@ def _curve_metrics(results: Results) -> list[str]:
     return list(dict.fromkeys([*ahead, *losses, *there]))
 
 
-def _packed(values: Array) -> str:
+def _packed(values: np.ndarray) -> str:
     """Four digits of each number in three bytes, the upper ones of its 32 bits: as text it would take twice as much."""
     with np.errstate(over="ignore"):
         bits = values.astype("<f4").view("<u4") + np.uint32(0x80)
