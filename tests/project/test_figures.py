@@ -260,7 +260,7 @@ def test_comparison_shows_every_seed_the_mean_the_baseline_and_the_best(study: P
     assert sorted(dots(axes)[:9, 0]) == sorted([0.9, 0.91, 0.92, 0.93, 0.94, 0.96, 0.91, 0.9, 0.93])
     assert sorted(dots(axes)[9:, 0]) == pytest.approx(sorted([0.91, 0.94333333333, 0.91333333333]))
     assert "n = 3 seeds per setting. Split: validation. Of each run, the evaluation with the highest" in caption
-    assert "2 comparisons with it, Holm-corrected, alpha = 0.05" in caption
+    assert "alpha = 0.05, corrected for all pairs of settings on the same data" in caption
 
 
 def test_validation_and_test_are_in_figures_of_their_own(study: Path) -> None:

@@ -53,3 +53,8 @@ def split_of(metric: str) -> str:
 def quantity_of(metric: str) -> str:
     """What a metric measures: "accuracy" of "validation/accuracy"."""
     return metric.split("/", 1)[-1]
+
+
+def file_word(text: str) -> str:
+    """The text in letters that every file system and LaTeX take: optimizer_lr."""
+    return re.sub(r"[^A-Za-z0-9]+", "_", text).strip("_")

@@ -10,7 +10,8 @@ from labkit.reporting.collect import Results
 from labkit.reporting.comparisons import CORRECTED, PAIRED, WELCH, Comparison
 from labkit.reporting.findings import BEST, TIED, Findings
 from labkit.reporting.grouping import seed_text
-from labkit.reporting.rounding import percent
+from labkit.reporting.interaction import Interactions
+from labkit.reporting.rounding import p_equals, percent
 from labkit.reporting.statistics import CONFIDENCE, INTERVAL_FROM, SIGN_FLIP_FROM, TEST_FROM
 from labkit.reporting.study_file import EQUIVALENT, LAST
 from labkit.runs.json_shapes import is_number
@@ -135,15 +136,77 @@ def ablation_caption(findings: Findings, columns: list[str]) -> str:
     return _difference_caption(findings, findings.ablations, what, columns)
 
 
-def per_class_caption(findings: Findings, measured: Iterable[str], shown: int, kind: str) -> str:
+def tuned_caption(findings: Findings) -> str:
+    results = findings.results
+    over = f"{results.repetition}s"
+    trials = sorted({row.trials for row in findings.tuned})
+    optimistic = f"The best of several is optimistic by chance on {results.title}"
+    if results.test_metric:
+        said = f"Each model's setting with the best mean {results.title}, reported on the test split over n {over}"
+        said += f". {optimistic}, and not on the test split, which chose nothing."
+    else:
+        said = f"Each model's setting with the best mean {results.title}, over n {over}. {optimistic}: "
+        said += "python runs/evaluate.py measures the test split, which has chosen nothing."
+    unequal = ""
+    if len(trials) > 1:
+        unequal = f"Unequal numbers of settings were tried ({from_to(trials)}), which favours those with more."
+    difference = ""
+    if any(row.against for row in findings.tuned) and findings.file:
+        baseline = results.word(str(findings.file.baseline["model"]))
+        difference = f"Difference: on the test split, to the best setting of {baseline} on the same {over}."
+    return paragraph(
+        said,
+        "Tried: settings of the model, with results or without.",
+        unequal,
+        f"Interval: {mean_interval(results)}.",
+        difference,
+        selection_rule(results),
+    )
+
+
+def interaction_caption(findings: Findings, interactions: Interactions) -> str:
+    results = findings.results
+    first, second = map(results.word, interactions.keys)
+    a, b = map(results.word, interactions.references)
+    run = results.repetition
+    return paragraph(
+        f"Interaction of {first} and {second} in {results.label}: how much more each {first} gains over {a} at this "
+        f"{second} than at {b}; mean over the n {run}s that all four settings have, {percent(1 - findings.alpha)} % t "
+        f"interval (from {INTERVAL_FROM} {run}s). Where it holds 0, nothing tells whether there is an interaction.",
+        f"p (from {TEST_FROM} {run}s): of the t test on {run}s; Holm: adjusted for the number of rows.",
+        "Exploratory: it suggests, and proves nothing.",
+        selection_rule(results),
+    )
+
+
+def scores_caption(findings: Findings) -> str:
+    results, ranks, scores = findings.results, findings.ranks, findings.scores
+    sentences = []
+    if ranks:
+        test = "Wilcoxon signed-rank test" if len(ranks.methods) == 2 else "Friedman test (Iman and Davenport)"
+        sentences.append(
+            f"Mean rank: over {ranks.data_sets} data sets by {results.label}, 1 is best; {test}: "
+            f"p {p_equals(ranks.p)}. Two mean ranks differ if they are {ranks.critical_difference:.2f} apart "
+            f"(Nemenyi, level {findings.alpha:g})."
+        )
+    if scores:
+        sentences.append(
+            f"Interquartile mean: of the middle half of all runs on {scores.data_sets} data sets, with the 95 % "
+            f"interval of a bootstrap that draws runs within data sets (Agarwal et al. 2021)."
+        )
+    return paragraph("Methods over all data sets.", *sentences, selection_rule(results))
+
+
+def per_class_caption(findings: Findings, measured: Iterable[str], shown: int, kind: str, data: str) -> str:
     """`measured`: the quantities; `kind`: what a row is about, a class or a label."""
     results = findings.results
     count = len(results.groups)
     which = "the baseline and the best" if findings.file else "the best"
     what = results.names.together(split_of(results.metric), measured)
     over = f"{results.repetition}s"
+    of_what = f"{kind} of {data}" if data else kind
     return paragraph(
-        f"{what} of each {kind}: mean over {over} (sample standard deviation, from 2 {over}). "
+        f"{what} of each {of_what}: mean over {over} (sample standard deviation, from 2 {over}). "
         f"Bold: the best mean of the row; no difference within a {kind} was tested.",
         selection_rule(results),
         f"Shown are {shown} of {count} settings: {which}; all are in summary.csv." if shown < count else "",

@@ -1,5 +1,6 @@
 """All that the report says about a study's runs: computed once, here; tables, figures and pages only show it."""
 
+import functools
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
@@ -10,11 +11,14 @@ from labkit.reporting.blocks import BEST, TIED, Block, make_blocks, marks_of, ra
 from labkit.reporting.collect import Results, collect, run_metrics
 from labkit.reporting.comparisons import Comparison, ablation_pairs, compare
 from labkit.reporting.grouping import beside, seed_text
+from labkit.reporting.interaction import Interactions, find_interactions
 from labkit.reporting.names import Label
+from labkit.reporting.over_data_sets import Ranks, Scores, rank_methods, score_methods
 from labkit.reporting.plan import Plan, find_groups, make_plan, pairs_with_baseline
 from labkit.reporting.statistics import Estimate, describe
 from labkit.reporting.study_file import BEST as BEST_EVALUATION
 from labkit.reporting.study_file import StudyFile
+from labkit.reporting.tuning import Tuned, tune
 from labkit.runs.json_shapes import is_number
 from labkit.runs.study import Study
 from labkit.text import split_of
@@ -45,6 +49,23 @@ class Findings:
     def baselines(self) -> list[int]:
         """The positions of the groups that the study's file calls the baseline."""
         return find_groups(self.results, self.file.baseline, "baseline") if self.file else []
+
+    @functools.cached_property
+    def tuned(self) -> list[Tuned]:
+        """The best setting of each model, where several were tried."""
+        return tune(self.results, self.blocks, self.summary[self.results.metric], self.file, self.alpha)
+
+    @functools.cached_property
+    def interactions(self) -> Interactions | None:
+        return find_interactions(self.results, self.file, self.alpha)
+
+    @functools.cached_property
+    def ranks(self) -> Ranks | None:
+        return rank_methods(self.results, self.blocks, self.summary[self.results.metric], self.alpha)
+
+    @functools.cached_property
+    def scores(self) -> Scores | None:
+        return score_methods(self.results, self.blocks, self.summary[self.results.metric])
 
     def within(self, block: Block) -> Self:
         """What was found on one data set, as if there were no other."""

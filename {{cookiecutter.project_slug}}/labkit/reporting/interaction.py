@@ -26,18 +26,21 @@ class Interaction:
 @dataclass
 class Interactions:
     keys: tuple[str, str]
+    levels: tuple[list[str], list[str]]  # the values of each key, in the order of the groups
     references: tuple[str, str]  # the value that each is compared with
     found: list[Interaction]
 
 
 def find_interactions(results: Results, file: StudyFile | None, alpha: float) -> Interactions | None:
-    """None unless exactly two keys vary, over a grid in which each pair of values was tried."""
+    """None unless exactly two keys vary. Values of the second key that were not tried with each of the first are left
+    out."""
     if len(results.varying) != 2:
         return None
     first, second = results.varying
     grid = {(group.settings[first], group.settings[second]): group for group in results.groups}
     levels = [list(dict.fromkeys(pair[place] for pair in grid)) for place in (0, 1)]
-    if min(map(len, levels)) < 2 or len(grid) != len(levels[0]) * len(levels[1]) or len(grid) > MOST:
+    levels[1] = [b for b in levels[1] if all((a, b) in grid for a in levels[0])]
+    if min(map(len, levels)) < 2 or len(levels[0]) * len(levels[1]) > MOST:
         return None
     named = {key: str(value) for key, value in file.baseline.items()} if file else {}
     references = [named.get(key, "") for key in (first, second)]
@@ -50,7 +53,7 @@ def find_interactions(results: Results, file: StudyFile | None, alpha: float) ->
     ]
     for one, p in zip(found, holm([one.difference.p for one in found]), strict=True):
         one.p_holm = p
-    return Interactions((first, second), (a0, b0), found)
+    return Interactions((first, second), (levels[0], levels[1]), (a0, b0), found)
 
 
 def _interaction(results: Results, a: str, b: str, groups: list[Group], alpha: float) -> Interaction:

@@ -54,18 +54,18 @@ def rank_methods(results: Results, blocks: list[Block], estimates: list[Estimate
     ranks = stats.rankdata(-results.sign * means, axis=0)
     count, data_sets = means.shape
     if count == 2:
-        p = float(stats.wilcoxon(means[0], means[1])[1]) if np.any(means[0] != means[1]) else 1.0
+        p = stats.wilcoxon(means[0], means[1]).pvalue if np.any(means[0] != means[1]) else 1.0  # type: ignore[union-attr]
     else:
         friedman = stats.friedmanchisquare(*means).statistic
         rest = data_sets * (count - 1) - friedman
         f = (data_sets - 1) * friedman / rest if rest > 0 else np.inf
-        p = float(stats.f.sf(f, count - 1, (count - 1) * (data_sets - 1)))
+        p = stats.f.sf(f, count - 1, (count - 1) * (data_sets - 1))
     quantile = stats.studentized_range.ppf(1 - alpha, count, np.inf) / np.sqrt(2)
     critical = float(quantile * np.sqrt(count * (count + 1) / (6 * data_sets)))
     mean_ranks = ranks.mean(1)
     order = np.argsort(mean_ranks, kind="stable")
     names = list(table)
-    return Ranks([names[i] for i in order], mean_ranks[order].tolist(), data_sets, p, critical)
+    return Ranks([names[i] for i in order], mean_ranks[order].tolist(), data_sets, float(p), critical)
 
 
 def score_methods(results: Results, blocks: list[Block], estimates: list[Estimate]) -> Scores | None:

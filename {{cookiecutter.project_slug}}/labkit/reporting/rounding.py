@@ -34,6 +34,11 @@ def p_value(p: float) -> str:
     return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
+def p_equals(p: float) -> str:
+    """= 0.031, or < 0.001: behind a p in a sentence."""
+    return "< 0.001" if p < 0.001 else f"= {p:.3f}"
+
+
 def three_digits(value: float) -> str:
     """12.5, 310, 12345: what a cost needs, hardly ever an exponent; blank for a value that does not exist."""
     if not math.isfinite(value):

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 
+from labkit.reporting.blocks import Block
 from labkit.reporting.collect import Results
 from labkit.reporting.comparisons import Comparison, Pair, compare
-from labkit.reporting.findings import Findings
 from labkit.reporting.grouping import label_of
+from labkit.reporting.statistics import Estimate
+from labkit.reporting.study_file import StudyFile
 
 MODEL = "model"
 
@@ -24,16 +26,17 @@ class Tuned:
     )  # with the baseline's best setting, on the test split; None: there is none to compare with
 
 
-def tune(findings: Findings) -> list[Tuned]:
+def tune(
+    results: Results, blocks: list[Block], estimates: list[Estimate], file: StudyFile | None, alpha: float
+) -> list[Tuned]:
     """Empty unless some model was tried in several settings."""
-    results = findings.results
     tried = _settings_tried(results)
-    baseline = str(findings.file.baseline.get(MODEL)) if findings.file else ""
+    baseline = str(file.baseline.get(MODEL)) if file else ""
     rows = []
-    for block in findings.blocks:
+    for block in blocks:
         best: dict[str, int] = {}
         for i in block.ranking:
-            if findings.summary[results.metric][i].n:
+            if estimates[i].n:
                 best.setdefault(_model(results, i), i)
         for model in sorted(best, key=lambda model: min(i for i in block.groups if _model(results, i) == model)):
             chosen = best[model]
@@ -41,7 +44,7 @@ def tune(findings: Findings) -> list[Tuned]:
             against = None
             if results.test_metric and baseline in best and model != baseline:
                 pair = Pair(chosen, best[baseline])
-                (against,) = compare(results, [pair], findings.alpha, metric=results.test_metric)
+                (against,) = compare(results, [pair], alpha, metric=results.test_metric)
             rest = {key: value for key, value in group.settings.items() if key not in (MODEL, *results.blocks)}
             data = results.block_of(group)
             setting = label_of(rest, results.words)

@@ -1,11 +1,13 @@
 """The figures of the report, those that `figures:` in config/report.yaml names.
 
 A figure is a function in a file of its own, both of that name. The student's, in the package `figures_package`, come
-before those in this folder. modules/figures/learning_curves.py says how one is written.
+before those in this folder. modules/figures/learning_curves.py says how one is written. It is drawn for each data set
+by itself, unless its file says OVER_DATA_SETS = True.
 """
 
 import importlib
 import pkgutil
+import sys
 from pathlib import Path
 
 import matplotlib
@@ -16,10 +18,11 @@ from matplotlib.figure import Figure
 
 from labkit.reporting.figures.style import STYLE, Draw, drawable
 from labkit.reporting.findings import Findings
-from labkit.text import alternatives
+from labkit.text import alternatives, file_word
 
 __all__ = ["draw_figures", "drawable"]
 PNG_DPI = 200
+MOST_DATA_SETS = 6  # with figures of their own
 
 
 def draw_figures(
@@ -31,19 +34,31 @@ def draw_figures(
     """
     captions: dict[str, str] = {}
     not_drawn: list[str] = []
+    each = [(block.label, findings.within(block)) for block in findings.blocks[:MOST_DATA_SETS]]
+    if len(findings.blocks) > MOST_DATA_SETS:
+        not_drawn.append(
+            f"figures of each data set are drawn for the first {MOST_DATA_SETS} of {len(findings.blocks)}."
+        )
     with matplotlib.rc_context():
         matplotlib.rcdefaults()  # the reader's own matplotlibrc must not change the report
         matplotlib.rcParams.update({**STYLE, "font.family": _fonts(font)})
         for name in names:
-            drawn = find_function(name, package)(findings, width_cm)
-            if not drawn or isinstance(drawn, str):
-                not_drawn.append(f"{name}: {drawn or 'nothing to draw.'}")
-                continue
-            for file_name, figure, caption in drawn:
-                if file_name in captions:
-                    raise ValueError(f"figures: {name}: there already is a figure {file_name!r}; name it differently")
-                captions[file_name] = caption
-                _save(figure, folder / file_name)
+            function = find_function(name, package)
+            together = getattr(sys.modules[function.__module__], "OVER_DATA_SETS", False)
+            for data, part in [("", findings)] if together else each:
+                drawn = function(part, width_cm)
+                on = f" on {data}" if data else ""
+                if not drawn or isinstance(drawn, str):
+                    not_drawn.append(f"{name}{on}: {drawn or 'nothing to draw.'}")
+                    continue
+                for own_name, figure, caption in drawn:
+                    file_name = f"{own_name}_{file_word(data)}" if data else own_name
+                    if file_name in captions:
+                        raise ValueError(
+                            f"figures: {name}: there already is a figure {file_name!r}; name it differently"
+                        )
+                    captions[file_name] = f"On {data}. {caption}" if data else caption
+                    _save(figure, folder / file_name)
     return captions, not_drawn
 
 

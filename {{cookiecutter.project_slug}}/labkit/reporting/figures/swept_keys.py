@@ -1,7 +1,6 @@
 """What a setting does to the metric: one figure for each key that varies, and a map where just two numbers do."""
 
 import math
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +15,7 @@ from labkit.reporting.findings import Findings
 from labkit.reporting.grouping import Group, as_text, label_of
 from labkit.reporting.statistics import Array
 from labkit.runs.json_shapes import is_number
+from labkit.text import file_word
 
 LINEAR, LOG, EVEN = "linear", "log", "even"  # even: at equal distances
 MOST_LABELLED = 12  # values of which each has its name below the axis
@@ -65,7 +65,7 @@ def _is_number(value: object) -> bool:
 
 def _file_name(key: str, taken: list[str]) -> str:
     """swept_optimizer_lr: letters that every file system and LaTeX take."""
-    name = "swept_" + re.sub(r"[^A-Za-z0-9]+", "_", key).strip("_")
+    name = f"swept_{file_word(key)}"
     return name if name not in (*taken, "swept_map") else f"{name}_{len(taken) + 1}"
 
 

@@ -43,6 +43,7 @@ def to_macros(study: Study, findings: Findings | None) -> str:
         found += [*_of_study(findings), *_of_groups(findings)]
         found += [*_of_comparisons(findings, findings.comparisons, ""), *_of_answer(findings)]
         found += _of_comparisons(findings, findings.ablations, "ablation")
+        found += _of_tuned(findings)
     numbers = {_name(study.name) + number.name: number for number in found}
     names = macro_names(list(numbers))
     example = next((name for full, name in names.items() if full[-1] == ("", "mean")), next(iter(names.values())))
@@ -155,6 +156,23 @@ def _of_answer(findings: Findings) -> Iterator[_Number]:
         yield _Number(name + _name("answer"), verdict.word, verdict.name, escape_latex(verdict.word))
         meaning = f"seeds per setting for 80 % power, {verdict.name}"
         yield _Number(name + _name("seeds needed"), verdict.needed.seeds, meaning)
+
+
+def _of_tuned(findings: Findings) -> Iterator[_Number]:
+    """\\SweepBestNetTwoTestAccuracyMean: of a model's best setting, whichever that is."""
+    results = findings.results
+    for row in findings.tuned:
+        start = _name("best", row.model, *row.block.values())
+        said = f"the best setting of {', '.join([row.model, *row.block.values()])}"
+        yield _Number(start + _name("setting"), row.setting, said, escape_latex(row.setting))
+        yield _Number(start + _name("settings tried"), row.trials, f"settings tried, {row.model}")
+        for metric in filter(None, (results.metric, results.test_metric)):
+            estimates = findings.summary[metric]
+            decimals = decimals_for(estimate.sd for estimate in estimates)
+            estimate = estimates[row.chosen]
+            for quantity, value in (("mean", estimate.mean), ("SD", estimate.sd)):
+                text = _math(rounded(value, decimals))
+                yield _Number(start + _name(metric, quantity), value, f"{quantity} {metric}, {said}", text)
 
 
 def _of_verdict(findings: Findings, verdict: Verdict) -> Name:

@@ -5,6 +5,7 @@ eyes.
 """
 
 from labkit.reporting.findings import Findings
+from labkit.reporting.tables.choices import interaction_table, scores_table, tuned_table
 from labkit.reporting.tables.comparisons import ablation_table, comparison_table
 from labkit.reporting.tables.costs import cost_table
 from labkit.reporting.tables.formats import Table
@@ -12,6 +13,9 @@ from labkit.reporting.tables.metrics import per_class_table, summary_table
 from labkit.reporting.tables.provenance import data_table, provenance_table
 from labkit.reporting.tables.runs import runs_table, unfinished_table
 from labkit.runs.study import Study
+from labkit.text import file_word
+
+MOST_DATA_SETS = 6  # with tables of their own
 
 
 def make_tables(study: Study, findings: Findings | None) -> dict[str, Table]:
@@ -23,7 +27,12 @@ def make_tables(study: Study, findings: Findings | None) -> dict[str, Table]:
         tables["summary_test"] = summary_table(findings, results.test_metric) if results.test_metric else None
         tables["comparison"] = comparison_table(findings)
         tables["ablation"] = ablation_table(findings)
-        tables["per_class"] = per_class_table(findings)
+        tables["best_per_model"] = tuned_table(findings)
+        tables["interaction"] = interaction_table(findings)
+        tables["data_sets"] = scores_table(findings)
+        for block in findings.blocks[:MOST_DATA_SETS]:  # class 1 of one data set is not class 1 of another
+            name = f"per_class_{file_word(block.label)}" if block.label else "per_class"
+            tables[name] = per_class_table(findings.within(block), block.label)
         tables["cost"] = cost_table(results)
         tables["runs"] = runs_table(results)
     tables["unfinished"] = unfinished_table(study)

@@ -32,8 +32,8 @@ def summary_table(findings: Findings, metric: str) -> Table:
     return table
 
 
-def per_class_table(findings: Findings) -> Table | None:
-    """Rows: classes; columns: settings. None where no metric is per class."""
+def per_class_table(findings: Findings, data: str = "") -> Table | None:
+    """Rows: classes; columns: settings on this data. None where no metric is per class."""
     results = findings.results
     names = results.names
     of_split = [metric for metric in findings.summary if split_of(metric) == split_of(results.metric)]
@@ -54,7 +54,7 @@ def per_class_table(findings: Findings) -> Table | None:
         (results.groups[i].label, [_mean_and_sd(row[column], decimals) for row in estimates.values()])
         for column, i in enumerate(shown)
     ]
-    table = Table.of_columns(texts, numbers, per_class_caption(findings, measured, len(shown), kind))
+    table = Table.of_columns(texts, numbers, per_class_caption(findings, measured, len(shown), kind, data))
     for row, (metric, (quantity, _, _)) in enumerate(found.items()):
         asked = results.direction if quantity == quantity_of(results.metric) else None
         best = _best(estimates[metric], asked or known_direction(metric, names, results.monitor))
