@@ -48,8 +48,8 @@ def draw_figures(
             for data, part in [("", findings)] if together else each:
                 drawn = function(part, width_cm)
                 on = f" on {data}" if data else ""
-                if not drawn or isinstance(drawn, str):
-                    not_drawn.append(f"{name}{on}: {drawn or 'nothing to draw.'}")
+                if isinstance(drawn, str):
+                    not_drawn.append(f"{name}{on}: {drawn}")
                     continue
                 for own_name, figure, caption in drawn:
                     file_name = f"{own_name}_{file_word(data)}" if data else own_name

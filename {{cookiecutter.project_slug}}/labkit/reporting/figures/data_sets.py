@@ -14,16 +14,18 @@ MOST_METHODS = 20  # with a row of their own
 
 
 def data_sets(findings: Findings, width_cm: float) -> list[style.Drawing] | str:
-    """A figure of the ranks with their critical difference, and one of the performance profiles."""
+    """A figure of the ranks with their critical difference, and one of the performance profiles. None for one data set."""
     inches = width_cm * style.CM
     drawn: list[style.Drawing] = []
     if findings.ranks:
         drawn.append(("mean_ranks", *_draw_ranks(findings, findings.ranks, inches)))
     if findings.scores:
         drawn.append(("performance_profiles", *_draw_profiles(findings, findings.scores, inches)))
-    return drawn or (
+    if drawn or len(findings.blocks) == 1:
+        return drawn
+    return (
         f"mean ranks need {RANKS_FROM} data sets, and profiles {SCORES_FROM} on which each method has a share as its "
-        f"metric; there is {captions.counted(len(findings.blocks), 'data set')}."
+        f"metric; there are {len(findings.blocks)}."
     )
 
 

@@ -11,12 +11,13 @@ from labkit.reporting.findings import Findings
 OVER_DATA_SETS = True  # a data set may be one of the two keys
 
 
-def interaction(findings: Findings, width_cm: float) -> list[style.Drawing] | str:
-    """The difference that each value of the first key makes, beside each other for the values of the second."""
+def interaction(findings: Findings, width_cm: float) -> list[style.Drawing]:
+    """The difference that each value of the first key makes, beside each other for the values of the second. None
+    unless exactly two keys vary."""
     found = findings.interactions
     results = findings.results
     if found is None:
-        return "no two keys were swept over a full grid, so nothing depends on anything."
+        return []
     first, second = found.keys
     places = {(group.settings[first], group.settings[second]): i for i, group in enumerate(results.groups)}
     columns = found.levels[1]

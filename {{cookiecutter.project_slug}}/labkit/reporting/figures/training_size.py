@@ -13,10 +13,10 @@ OVER_DATA_SETS = True  # a fraction is a data set of its own in all other figure
 
 
 def training_size(findings: Findings, width_cm: float) -> list[style.Drawing] | str:
-    """One line for each setting, over the sizes that it was trained on."""
+    """One line for each setting, over the sizes that it was trained on. None where the fraction does not vary."""
     results = findings.results
     if FRACTION not in results.blocks:
-        return f"{FRACTION} does not vary."
+        return []
     if nothing := style.nothing_measured(findings):
         return nothing
     lines: dict[str, list[int]] = {}
