@@ -53,7 +53,9 @@ class Answer:
 
 
 @dataclass
-class _Decision:
+class Decision:
+    """The word that the numbers of a comparison give."""
+
     word: str
     reason: str = ""  # what there is to say beside the numbers
 
@@ -62,8 +64,8 @@ def answer(
     results: Results, file: StudyFile, plan: Plan, comparisons: list[Comparison], on_test: list[Comparison]
 ) -> Answer:
     """`comparisons`: the planned ones; `on_test`: the same on the test split, where it was evaluated."""
-    decisions = _decide(results, file, comparisons)
-    confirmations = _decide(results, file, on_test)
+    decisions = decide(results, file, comparisons)
+    confirmations = decide(results, file, on_test)
     tests = max(len(file.comparisons), len(comparisons))
     by_pair = {(one.group, one.against, one.claim): i for i, one in enumerate(comparisons)}
     test_by_pair = {(one.group, one.against, one.claim): i for i, one in enumerate(on_test)}
@@ -83,7 +85,7 @@ def answer(
     return _together(results, file, verdicts)
 
 
-def _decide(results: Results, file: StudyFile, comparisons: list[Comparison]) -> list[_Decision]:
+def decide(results: Results, file: StudyFile, comparisons: list[Comparison]) -> list[Decision]:
     """A word for each comparison, from tests that are adjusted over all of them."""
     margin = file.smallest_difference
     above, below = [], []  # two-sided p of "at least the margin" and of "less than the margin"
@@ -101,37 +103,37 @@ def _decide(results: Results, file: StudyFile, comparisons: list[Comparison]) ->
     return [_decide_one(results, file, comparison, *p) for comparison, *p in adjusted]
 
 
-def _decide_one(results: Results, file: StudyFile, comparison: Comparison, above: float, below: float) -> _Decision:
+def _decide_one(results: Results, file: StudyFile, comparison: Comparison, above: float, below: float) -> Decision:
     run = results.repetition
     groups = (results.groups[comparison.group], results.groups[comparison.against])
     # Nothing is decided while planned seeds are to come: whoever keeps looking finds something in the end.
     if missing := [sentence for group in groups if (sentence := to_come(results, file, group))]:
-        return _Decision(NOT_DECIDABLE, " and ".join(missing))
+        return Decision(NOT_DECIDABLE, " and ".join(missing))
     if min(comparison.n) < TEST_FROM:
-        return _Decision(NOT_DECIDABLE, f"a test needs at least {TEST_FROM} {run}s per setting")
+        return Decision(NOT_DECIDABLE, f"a test needs at least {TEST_FROM} {run}s per setting")
     if not np.isfinite(comparison.p_holm):
         why = f"every {run} gives the same difference: the {run} has no effect, so there is nothing to test"
-        return _Decision(NOT_DECIDABLE, why)
+        return Decision(NOT_DECIDABLE, why)
     amount = results.amount(file.smallest_difference)
     if comparison.claim == EQUIVALENT:
         if below < file.alpha:
-            return _Decision(SUPPORTED, f"the difference is shown to be smaller than {amount}, either way")
+            return Decision(SUPPORTED, f"the difference is shown to be smaller than {amount}, either way")
         if above < file.alpha:
-            return _Decision(NOT_SUPPORTED, f"the difference is shown to be larger than {amount}")
-        return _Decision(NOT_DECIDABLE)
+            return Decision(NOT_SUPPORTED, f"the difference is shown to be larger than {amount}")
+        return Decision(NOT_DECIDABLE)
     improved = comparison.p_holm < file.alpha and results.sign * comparison.difference.mean > 0
     if above < file.alpha:
-        return _Decision(SUPPORTED, f"an improvement of at least {amount} is shown")
+        return Decision(SUPPORTED, f"an improvement of at least {amount} is shown")
     if below < file.alpha:
         less = "there is an improvement, and it is shown to be smaller than"
-        return _Decision(NOT_SUPPORTED, f"{less if improved else 'the tests rule out an improvement of'} {amount}")
+        return Decision(NOT_SUPPORTED, f"{less if improved else 'the tests rule out an improvement of'} {amount}")
     if improved:
-        return _Decision(SHOWN, f"an improvement is shown; that it is at least {amount} is not")
-    return _Decision(NOT_DECIDABLE)
+        return Decision(SHOWN, f"an improvement is shown; that it is at least {amount} is not")
+    return Decision(NOT_DECIDABLE)
 
 
 def _judge(
-    results: Results, file: StudyFile, comparison: Comparison, decision: _Decision, tests: int, named: list[str]
+    results: Results, file: StudyFile, comparison: Comparison, decision: Decision, tests: int, named: list[str]
 ) -> Verdict:
     own, other = (results.groups[i].label for i in (comparison.group, comparison.against))
     why = _numbers(results, file, comparison)
@@ -158,7 +160,7 @@ def _judge(
     return Verdict(title, word, why, comparison, needed, confounded=bool(causes), unequal=unequal)
 
 
-def _confirm(results: Results, file: StudyFile, verdict: Verdict, test: Comparison, decision: _Decision) -> None:
+def _confirm(results: Results, file: StudyFile, verdict: Verdict, test: Comparison, decision: Decision) -> None:
     """Add what the test split says, which chose no evaluation and no setting."""
     verdict.confirmed = f"{decision.word}: {_numbers(results, file, test, results.test_metric)}"
     verdict.contradicted = min(test.n) >= TEST_FROM and (

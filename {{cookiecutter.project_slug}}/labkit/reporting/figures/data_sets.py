@@ -3,7 +3,6 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from labkit.reporting import captions
 from labkit.reporting.figures import style
 from labkit.reporting.findings import Findings
 from labkit.reporting.over_data_sets import RANKS_FROM, SCORES_FROM, Ranks, Scores
@@ -14,7 +13,7 @@ MOST_METHODS = 20  # with a row of their own
 
 
 def data_sets(findings: Findings, width_cm: float) -> list[style.Drawing] | str:
-    """A figure of the ranks with their critical difference, and one of the performance profiles. None for one data set."""
+    """The ranks with their critical difference, and the performance profiles. None for one data set."""
     inches = width_cm * style.CM
     drawn: list[style.Drawing] = []
     if findings.ranks:
