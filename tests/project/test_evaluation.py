@@ -9,8 +9,9 @@ import pytest
 import torch
 from modules.config import EvaluateConfig
 from modules.evaluate import evaluate
+from modules.loading import load_run
 from modules.models.networks import Linear
-from modules.parts import make_data, make_trainer
+from modules.parts import make_batches, make_data, make_trainer
 from sklearn.datasets import load_diabetes
 from small_runs import CPU, SMALL_LINEAR, checkpoint, config_of, train_small
 
@@ -18,14 +19,13 @@ from small_runs import CPU, SMALL_LINEAR, checkpoint, config_of, train_small
 RESTLESS = ("training.epochs=6", "optimizer.lr=0.5")
 
 
-def evaluate_all(runs_dir: Path, study: str | None = None, predictions: bool = False) -> None:
-    evaluate(
-        EvaluateConfig(study=study, predictions=predictions, device="cpu", runs_dir=str(runs_dir), datasets_dir="")
-    )
+def evaluate_all(runs_dir: Path, study: str | None = None, predictions: bool = False, weights: str = "best") -> None:
+    given = {"study": study, "weights": weights, "predictions": predictions}
+    evaluate(EvaluateConfig(**given, device="cpu", runs_dir=str(runs_dir), datasets_dir=""))
 
 
-def metrics_of_test(folder: Path) -> dict[str, float]:
-    return json.loads((folder / "test.json").read_text())["metrics"]
+def metrics_of_test(folder: Path, name: str = "test.json") -> dict[str, float]:
+    return json.loads((folder / name).read_text())["metrics"]
 
 
 def predictions_of(folder: Path) -> dict[str, np.ndarray]:
@@ -48,6 +48,23 @@ def test_test_metrics_are_those_of_the_best_weights_on_the_test_split(runs_dir: 
     assert metrics_of_test(folder)["test/accuracy"] == (predicted == batch["target"]).double().mean()
     confusion = np.array(json.loads((folder / "test.json").read_text())["confusion_matrix"])
     assert confusion.sum() == len(test) == 20
+
+
+@pytest.mark.parametrize("average", [(), ("training.ema_decay=0.9",)])
+def test_the_last_weights_are_evaluated_beside_the_best_ones(average: tuple[str, ...], runs_dir: Path) -> None:
+    folder = train_small(runs_dir, *RESTLESS, *average, base=SMALL_LINEAR)
+    evaluate_all(runs_dir)
+    before = (folder / "test.json").read_bytes()
+    evaluate_all(runs_dir, weights="last", predictions=True)
+    assert (folder / "test.json").read_bytes() == before
+    result = json.loads((folder / "run.json").read_text())
+    assert json.loads((folder / "test_last.json").read_text())["step"] == result["last"]["step"]
+    with np.load(folder / "predictions_last.npz") as kept:
+        right = (kept["class"] == kept["target"]).mean()
+    assert metrics_of_test(folder, "test_last.json")["test/accuracy"] == pytest.approx(right)
+    run = load_run(folder, "cpu", weights="last")
+    again = run.trainer.evaluate(make_batches(run.config, run.data, "validation", CPU).in_order(64)).metrics
+    assert again["loss"] == pytest.approx(result["last"]["metrics"]["validation/loss"], rel=1e-6)
 
 
 def test_each_run_is_evaluated_by_its_own_configuration_and_once(

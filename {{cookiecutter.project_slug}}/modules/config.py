@@ -131,7 +131,11 @@ class EvaluateConfig:
     """config/evaluate.yaml, explained there."""
 
     study: str | None
+    weights: str
     predictions: bool
     device: str
     runs_dir: str
     datasets_dir: str
+
+    def __post_init__(self) -> None:
+        check_choice("weights", self.weights, ("best", "last"))

@@ -1,4 +1,5 @@
 """The held-out test set, once for each finished run: best weights, the run's own saved configuration -> test.json.
+With `weights=last` those of the last evaluation -> test_last.json, for a study that selects it.
 
 With `predictions`, what is predicted for each test example stays in predictions.npz: "example", its row in the data
 set; "target"; and what the task's `predict` names.
@@ -42,35 +43,38 @@ def evaluate(config: EvaluateConfig) -> None:
 
 def _evaluate_once(folder: RunFolder, wanted: EvaluateConfig) -> None:
     result = folder.read_result()
-    tested = read_json(folder.test)
+    weights = wanted.weights
+    files = {"best": (folder.test, folder.predictions), "last": (folder.test_last, folder.predictions_last)}
+    target, predictions = files[weights]
+    tested = read_json(target)
     if result is None:
         raise ValueError(f"{folder.result}: is damaged; the run's command writes it again")
-    best_of = {"run_id": result["run_id"], "step": result["best"]["step"]}
-    asked = wanted.predictions and not folder.predictions.exists()
-    if isinstance(tested, dict) and tested | best_of == tested and not asked:
+    of = {"run_id": result["run_id"], "step": result[weights]["step"]}
+    asked = wanted.predictions and not predictions.exists()
+    if isinstance(tested, dict) and tested | of == tested and not asked:
         print(f"{folder.path}: evaluated already")
         return
     from modules.loading import load_run
     from modules.parts import make_batches
 
-    run = load_run(folder.path, wanted.device, wanted.datasets_dir)
+    run = load_run(folder.path, wanted.device, wanted.datasets_dir, weights)
     config = run.config
     data = run.data
     trainer = run.trainer
     size = config.training.evaluation_batch_size
-    then = result["best"]["metrics"]["validation/loss"]
+    then = result[weights]["metrics"]["validation/loss"]
     again = trainer.evaluate(make_batches(config, data, "validation", trainer.device).in_order(size)).metrics["loss"]
     if not math.isclose(then, again, rel_tol=0.02):  # more than another device or precision explains
         raise ValueError(f"{folder.path}: validation/loss was {then:.4g} and is {again:.4g} now: the code has changed")
     test = make_batches(config, data, "test", trainer.device)
     evaluation = trainer.evaluate(test.in_order(size))
     if wanted.predictions:
-        with atomic_file(folder.predictions) as file:
+        with atomic_file(predictions) as file:
             predicted: dict[str, Any] = trainer.predict(test.in_order(size))
             np.savez(file, example=data.split.test, **predicted)
     metrics = {f"test/{name}": value for name, value in evaluation.metrics.items()}
-    about = {"format": 1, **best_of, "split": "test", "metrics": metrics}
+    about = {"format": 1, **of, "split": "test", "metrics": metrics}
     about |= {"confusion_matrix": evaluation.confusion_matrix, "code_id": code_id()}
-    write_json(folder.test, about)
+    write_json(target, about)
     shown = (f"{name} {value:.4f}" for name, value in metrics.items() if "_class_" not in name)
     print(f"{folder.path}: {', '.join(shown)}", flush=True)

@@ -28,7 +28,7 @@ class LoadedRun:
     folder: Path
     config: TrainConfig
     result: dict[str, Any]  # run.json
-    model: nn.Module  # with the weights of the best evaluation
+    model: nn.Module  # with the weights of the best evaluation, or of the last one
     task: Task
     device: torch.device
 
@@ -57,25 +57,35 @@ class LoadedRun:
         return trainer
 
 
-def load_run(folder: str | Path, device: str = "auto", datasets_dir: str | None = None) -> LoadedRun:
-    """`datasets_dir` None: where the data was when the run was trained. ValueError in a sentence where the run has not
-    finished, or its checkpoint does not fit."""
+def load_run(
+    folder: str | Path, device: str = "auto", datasets_dir: str | None = None, weights: str = "best"
+) -> LoadedRun:
+    """`datasets_dir` None: where the data was when the run was trained; `weights`: "best" or "last". ValueError in a
+    sentence where the run has not finished, or its checkpoint does not fit."""
     run = RunFolder(Path(folder))
     result = run.read_result()
     if result is None:
         raise ValueError(f"{run.path}: holds no finished run (no run.json); start its command again, or choose another")
-    best = load_checkpoint(run.best, result["run_id"], READABLE)
+    path = {"best": run.best, "last": run.last}[weights]
+    checkpoint = load_checkpoint(path, result["run_id"], READABLE)
     saved = run.read_config()
     if "system" not in saved:
         raise ValueError(f"{run.config}: is missing or not that of a run; restore it")
     saved["system"] |= {"device": device, "threads": 1, "tracker": None}
     saved["system"] |= {"datasets_dir": datasets_dir} if datasets_dir else {}
     config = typed(TrainConfig, filled(saved, {key: neutral.value for key, neutral in NEUTRAL.items()}))
-    if best["step"] != result["best"]["step"]:
-        raise ValueError(f"{run.path}: best.pt is of step {best['step']}, which run.json does not call the best")
+    if checkpoint["step"] != result[weights]["step"]:
+        step = checkpoint["step"]
+        raise ValueError(f"{run.path}: {path.name} is of step {step}, which run.json does not call the {weights}")
     torch_device = set_up_torch(config)
     facts = result["data"].get("facts") or make_data(config).facts  # earlier runs did not record them
     model = make_network(config, facts).to(torch_device)
-    model.load_state_dict(best["network"])
+    model.load_state_dict(_averaged(checkpoint["average"]) if "average" in checkpoint else checkpoint["network"])
     task = build("task", config.task, Task, offered=facts)
     return LoadedRun(run.path, config, result, model.eval(), task, torch_device)
+
+
+def _averaged(state: dict[str, Any]) -> dict[str, Any]:
+    """The averaged weights of a last.pt, as those of the network."""
+    prefix = "module."
+    return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}

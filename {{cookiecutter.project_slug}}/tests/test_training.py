@@ -64,7 +64,7 @@ def test_a_run_that_is_killed_and_started_again_ends_with_the_same_bits(tmp_path
 def test_a_loaded_run_predicts_what_was_measured_with_its_best_weights(runs_dir: Path) -> None:
     restless = ("model=linear", "optimizer=sgd", "optimizer.momentum=0", "optimizer.lr=0.5", "data.noise=2")
     folder = run(runs_dir, *restless, "training.epochs=6")  # its best evaluation is neither the first nor the last
-    evaluate(EvaluateConfig(study=None, predictions=False, device="cpu", runs_dir=str(runs_dir), datasets_dir=""))
+    evaluate(EvaluateConfig(None, "best", predictions=False, device="cpu", runs_dir=str(runs_dir), datasets_dir=""))
     loaded = load_run(folder, "cpu")
     assert (loaded.config.model["name"], loaded.config.optimizer["lr"]) == ("linear", 0.5)
     assert loaded.result["best"]["step"] != loaded.result["last"]["step"]

@@ -17,6 +17,7 @@ METRICS = "metrics.csv"  # one row per evaluation
 TEST = "test.json"  # the metrics of the test set, of the best weights
 TEST_LAST = "test_last.json"  # ... and of the last ones
 PREDICTIONS = "predictions.npz"  # of each test example, where they were asked for
+PREDICTIONS_LAST = "predictions_last.npz"
 PROVENANCE = "provenance.json"  # one entry per launch
 LOG = "train.log"
 LOCK = ".lock"

@@ -19,10 +19,12 @@ from labkit.runs.files import (
     LOG,
     METRICS,
     PREDICTIONS,
+    PREDICTIONS_LAST,
     PROVENANCE,
     RESULT,
     STATE,
     TEST,
+    TEST_LAST,
     read_json,
     write_json,
 )
@@ -46,7 +48,9 @@ class RunFolder:
         self.state = path / STATE
         self.metrics = path / METRICS
         self.test = path / TEST
+        self.test_last = path / TEST_LAST
         self.predictions = path / PREDICTIONS
+        self.predictions_last = path / PREDICTIONS_LAST
         self.provenance = path / PROVENANCE
         self.log = path / LOG
         self.checkpoints = path / "checkpoints"
