@@ -1,5 +1,5 @@
-"""What the report writes for LaTeX goes through a real pdflatex: tables, numbers and the example of a thesis, for the
-study of the template and for one whose every name is hostile."""
+"""What the report writes for LaTeX goes through a real pdflatex and lualatex: tables, numbers and the example of a
+thesis, for the study of the template, for one whose every name is hostile and for some that are large."""
 
 import os
 import re
@@ -12,9 +12,10 @@ import pytest
 from baking import MAKERS, Bake, succeed
 from pypdf import PdfReader
 
-INSTALL = "apt-get install --no-install-recommends texlive-latex-recommended lmodern"
+INSTALL = "apt-get install --no-install-recommends texlive-latex-recommended texlive-luatex texlive-science lmodern"
 HOSTILE = "_a&b%c#d$e~f^g\\h{i}<j>\"k'l|m\nn é 中 --*[x] `o` ''p,,q ---"
 SHOWN = HOSTILE.replace("\n", "\\n").replace("中", "U+4E2D")  # as pdflatex can show it
+ENGINES = ("pdflatex", "lualatex")
 OVERFULL_PT = 2.0  # a reader sees more
 
 STUDIES = """
@@ -51,6 +52,37 @@ plan |= {"comparisons": [{"model": hostile, "ablation": hostile}]}
 Path("studies", hostile + ".yaml").write_text(yaml.safe_dump(plan, allow_unicode=True), "utf-8")
 """
 
+# Studies whose tables would run off the page: {name: (settings, swept keys, classes, what each name begins with)}.
+LARGE = """
+import json, sys
+from pathlib import Path
+from run_folders import add_run, add_unfinished, change_record
+hostile, long = sys.argv[1], "W" * 700 + "x" * 700
+ENDS = ("lr", "decay", "rate", "size")
+KEYS = [f"{section}.{end}" for section in ("optimizer", "model", "training") for end in ENDS]
+
+def add(study, settings, keys, classes, prefix):
+    for setting in range(settings):
+        values = [setting / 8192, *((setting * 7 + place) % 13 / 8192 for place in range(1, keys))]
+        changes = {key: f"{prefix}{value}" if prefix else value for key, value in zip(KEYS, values)}
+        for seed in range(3):
+            value = 0.9 + setting / 1000 + seed * (7 - setting % 5) / 10000
+            model = f"{prefix}{setting}" if len(prefix) < 100 else "net2"
+            folder = add_run(Path("data/large", study), model, seed, value, test=value, **changes)
+            record = json.loads((folder / "run.json").read_bytes())
+            metrics = {f"validation/accuracy_class_{k}": value - k * 37 % classes / 200 for k in range(classes)}
+            facts = {"class_names": [f"{prefix[:60]} kind {k}" for k in range(classes)]}
+            best = record["best"] | {"metrics": record["best"]["metrics"] | metrics}
+            change_record(folder, best=best, data=record["data"] | {"facts": facts})
+    add_unfinished(Path("data/large", study), "failed", "net7", 0, reason=(prefix or "It was out of memory. ") * 9)
+
+add("settings", 60, 2, 10, "")
+add("classes", 7, 1, 100, "")
+add("keys", 60, 12, 2, "")
+add("hostile", 60, 2, 100, hostile)
+add("long", 40, 3, 3, long)
+"""
+
 # Everything that the report wrote, with letters that can be read back from the PDF.
 ALL = r"""\documentclass{article}
 \input{glyphtounicode}\pdfgentounicode=1
@@ -67,18 +99,23 @@ NUMBERS
 
 @pytest.fixture(scope="module")
 def project(bake: Bake) -> Path:
-    """A generated project with the reports of both studies."""
-    if not shutil.which("pdflatex"):
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"pdflatex: not found; install with `{INSTALL}`")
+    """A generated project with the reports of all studies."""
+    if not all(map(shutil.which, ("pdflatex", "lualatex"))):
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(
+            f"pdflatex, lualatex: not found; install with `{INSTALL}`"
+        )
     project = bake()
-    succeed(sys.executable, "-c", STUDIES, HOSTILE, cwd=project, PYTHONPATH=MAKERS)
+    for studies in (STUDIES, LARGE):
+        succeed(sys.executable, "-c", studies, HOSTILE, cwd=project, PYTHONPATH=MAKERS)
     succeed(sys.executable, "runs/report.py", cwd=project)
+    places = ("runs_dir=data/large", "reports_dir=data/large_reports")
+    succeed(sys.executable, "runs/report.py", *places, "figures=[]", cwd=project)
     return project
 
 
-def pdflatex(file: Path, times: int = 1) -> str:
+def latex(file: Path, times: int = 1, engine: str = "pdflatex") -> str:
     """What LaTeX said the last time; it must end without an error and run off no page."""
-    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", file.name]
+    command = [engine, "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", file.name]
     said = ""
     for _ in range(times):
         ended = subprocess.run(
@@ -87,8 +124,8 @@ def pdflatex(file: Path, times: int = 1) -> str:
         said = ended.stdout.decode("utf-8", "replace")
         assert ended.returncode == 0, said[-3000:]
     assert "Undefined control sequence" not in said
-    wide = [float(points) for points in re.findall(r"Overfull \\hbox \(([\d.]+)pt", said)]
-    assert max(wide, default=0.0) <= OVERFULL_PT, said
+    large = re.findall(r"(?:Overfull \\[hv]box \(|Float too large for page by )([\d.]+)pt", said)
+    assert max(map(float, large), default=0.0) <= OVERFULL_PT, said
     return said
 
 
@@ -109,11 +146,11 @@ def compile_all(report: Path, folder: Path) -> tuple[str, Path]:
     numbers = "\n\n".join(f"{name}{{}}, ${name}$" for name in names)
     file = folder / "all.tex"
     file.write_text(ALL.replace("REPORT", "report").replace("TABLES", inputs).replace("NUMBERS", numbers), "utf-8")
-    return pdflatex(file, times=2), folder / "all.pdf"
+    return latex(file, times=2), folder / "all.pdf"
 
 
 def test_example_compiles_and_shows_what_the_report_says(project: Path) -> None:
-    said = pdflatex(project / "thesis" / "example.tex", times=2)
+    said = latex(project / "thesis" / "example.tex", times=2)
     shown = letters(project / "thesis" / "example.pdf")
     assert "undefined" not in said
     assert "has no value" not in said
@@ -135,6 +172,42 @@ def test_every_table_and_number_compiles_with_hostile_names(project: Path, tmp_p
     assert "??" in shown  # five seeds have no p of sign flips
     assert "PSignFlip" in re.sub(r"\s+", "", said)
     assert "hasnovalue" in re.sub(r"\s+", "", said)
+
+
+def through_the_macros(project: Path, report: Path, folder: Path, engine: str) -> list[str]:
+    """Every table of a report in the floats and lists of thesis/example.tex; returns the names of the tables."""
+    preamble = (project / "thesis" / "example.tex").read_text("utf-8").split(r"\begin{document}")[0]
+    preamble = re.sub(r"(?<=\\newcommand\{\\report\}\{).*(?=\})", lambda _: report.as_posix(), preamble)
+    files = sorted((report / "tables").glob("*.tex"))
+    lists = [file.stem for file in files if r"\begin{longtable}" in file.read_text("utf-8")]
+    floats = [file.stem for file in files if file.stem not in lists]
+    caption = "What a student writes below a table, over some lines of it. " * 6
+    body = [rf"\reporttable{{{name}}}{{{caption}}}" for name in floats]
+    body += [r"\clearpage", *(rf"\reportlist{{{name}}}" for name in lists)]
+    file = folder / "large.tex"
+    file.write_text("\n\n".join([preamble, r"\begin{document}", *body, r"\end{document}"]), "utf-8")
+    said = latex(file, times=2, engine=engine)
+    assert all(f"tables/{name}.tex" in said for name in [*floats, *lists])
+    return [*floats, *lists]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("study", ["settings", "classes", "keys", "hostile", "long"])
+def test_no_table_of_a_large_study_runs_off_the_page(study: str, engine: str, project: Path, tmp_path: Path) -> None:
+    tables = through_the_macros(project, project / "data/large_reports" / study, tmp_path, engine)
+    assert {"summary", "summary_test", "comparison", "per_class", "cost", "runs", "unfinished"} < set(tables)
+
+
+@pytest.mark.parametrize(("study", "name", "count"), [("settings", "summary", 60), ("classes", "per_class", 100)])
+def test_a_table_that_is_cut_says_where_the_rest_is(study: str, name: str, count: int, project: Path) -> None:
+    tables = project / "data/large_reports" / study / "tables"
+    lines = (tables / f"{name}.tex").read_text("utf-8").splitlines()
+    shown = sum(line.endswith(r"\\") for line in lines) - 1
+    assert 20 < shown < count
+    assert f" {shown} of {count} rows: " in lines[1]
+    assert lines[1].endswith(f"all are in tables/{name}.csv.")
+    for suffix, header in ((".csv", 1), (".md", 2)):
+        assert len((tables / f"{name}{suffix}").read_text("utf-8").splitlines()) == count + header
 
 
 def test_report_of_hostile_names_opens_with_question_and_answer(project: Path) -> None:

@@ -150,7 +150,7 @@ def test_a_long_setting_is_cut_in_the_middle_where_people_read_it_and_stays_whol
     for value in long:
         add_run(study, "net2", 0, 0.9, **{"optimizer.name": value, "optimizer.lr": 0.1})
     first, second = found(study).results.groups
-    assert first.label == f"{'a' * (MOST_LETTERS - 20)}…{'z' * 19}"
+    assert first.label == f"{'a' * (MOST_LETTERS - 26)}…{'z' * 25}"
     assert second.label == f"{first.label} (2)"
     folder = written(study)
     assert {row["optimizer"] for row in read_csv(folder / "runs.csv")} == set(long)

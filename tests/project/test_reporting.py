@@ -1,6 +1,7 @@
 """The report says what is in the run folders: right numbers, nothing pooled, nothing dropped in silence."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ import yaml
 from labkit.reporting.checks import find_warnings
 from labkit.reporting.findings import Findings, find, summary_rows
 from labkit.reporting.report import report
-from labkit.reporting.tables.formats import to_csv, to_latex, to_markdown, write_rows
+from labkit.reporting.tables.formats import to_csv, to_markdown, write_rows
+from labkit.reporting.tables.latex import to_latex
 from labkit.reporting.tables.metrics import summary_table
 from labkit.runs.study import read_study
 from report_studies import A, B, C, read_csv, report_config, write_plan
@@ -285,7 +287,7 @@ def test_hostile_names_survive_or_are_escaped_in_every_output(tmp_path: Path) ->
     assert (
         r"\_a\&b\%c\#d\$e\textasciitilde{}f\textasciicircum{}g\textbackslash{}h\{i\}\textless{}j\textgreater{}"
         r"\char34{}k'l\textbar{}m\textbackslash{}nn é U+4E2D -{}-{*}{[}x] \textasciigrave{}o\textasciigrave{} & 1 & "
-    ) in tex
+    ) in re.sub(r"\\allowbreak\{\}", "", tex)
     for table in (folder / "tables").glob("*.md"):
         lines = table.read_text("utf-8").splitlines()
         assert len({line.replace(r"\|", "").count("|") for line in lines}) == 1  # no name opens a column or a row

@@ -13,7 +13,8 @@ from labkit.reporting.pages.macro_names import macro_names
 from labkit.reporting.pages.numbers_tex import to_macros
 from labkit.reporting.tables import make_tables
 from labkit.reporting.tables.comparisons import comparison_rows
-from labkit.reporting.tables.formats import Table, to_csv, to_latex, to_markdown
+from labkit.reporting.tables.formats import MOST_ROWS, Table, to_csv, to_markdown
+from labkit.reporting.tables.latex import fitting, to_latex
 from labkit.runs.study import read_study
 from report_studies import A, B, C
 from run_folders import add_run, add_unfinished, change_record, plan
@@ -159,8 +160,8 @@ def test_of_many_settings_the_classes_are_shown_for_the_baseline_and_the_best(st
     for number in range(2, 10):
         add_run(study, f"net{number}", 0, 0.9 + number / 1000)
     table = tables(study, baseline={"model": "net3"})["per_class"]
-    assert table.header == ["class", "net3", "net9", "net8", "net7", "net6", "net5"]
-    assert "Shown are 6 of 8 settings: the baseline and the best; all are in summary.csv." in table.caption
+    assert table.header == ["class", "net3", "net9", "net8", "net7"]
+    assert "Shown are 4 of 8 settings: the baseline and the best; all are in summary.csv." in table.caption
 
 
 def test_costs_are_means_and_what_was_not_measured_is_blank(study: Path) -> None:
@@ -210,9 +211,59 @@ def test_latex_numbers_have_signs_of_mathematics_and_lists_go_on_over_pages() ->
 
 
 def test_a_long_text_gets_a_column_that_breaks() -> None:
-    text = to_latex(Table("c", ["run", "reason", "n"], [["a", "x" * 50, "1"]], 2))
-    assert r"l>{\raggedright\arraybackslash}p{0.55\linewidth}r" in text
-    assert "x" * 20 + r"\allowbreak{}" + "x" * 20 + r"\allowbreak{}" + "x" * 10 in text
+    text = to_latex(Table("c", ["run", "reason", "n"], [["a", "x" * 80, "1"]], 2))
+    assert r"l>{\raggedright\arraybackslash}p{0.8" in text
+    assert "x" * 20 + r"\allowbreak{}" + "x" * 20 in text
+    assert r"\usepackage{array}" in text
+
+
+def swept(study: Path, *keys: str) -> None:
+    """40 settings that differ in each of the keys."""
+    for setting in range(40):
+        add_run(study, "net2", 0, 0.9 + setting / 1000, test=0.9, **{key: setting / 64 for key in keys})
+
+
+def test_of_many_settings_a_float_has_the_best_and_the_baseline_and_the_files_have_all(study: Path) -> None:
+    swept(study, "optimizer.lr")
+    made = tables(study, baseline={"optimizer.lr": 3 / 64}, comparisons=[{"optimizer.lr": 5 / 64}])
+    for name in ("summary", "summary_test", "cost", "comparison"):
+        whole, shown = made[name], fitting(name, made[name])
+        assert len(whole.rows) == len(to_csv(whole).splitlines()) - 1 == len(to_markdown(whole).splitlines()) - 2 >= 39
+        assert len(shown.rows) == MOST_ROWS
+        assert [row for row in whole.rows if row in shown.rows] == shown.rows  # in their usual order
+        assert shown.rows[-1] == whole.rows[-1]
+    best = "the baseline and those of the best mean validation/accuracy"
+    assert fitting("summary", made["summary"]).caption.endswith(
+        f" {MOST_ROWS} of 40 rows: {best}; all are in tables/summary.csv."
+    )
+    rates = column(fitting("summary", made["summary"]), "optimizer.lr")
+    assert rates == [str(number / 64) for number in (3, *range(11, 40))]
+    assert fitting("summary", made["summary"]).bold == {(MOST_ROWS - 1, 2)}
+    assert column(fitting("comparison", made["comparison"]), "optimizer.lr")[0] == str(5 / 64)
+    assert len(fitting("runs", made["runs"]).rows) == 40
+
+
+def test_of_many_classes_a_float_has_those_that_the_best_setting_finds_hardest(study: Path) -> None:
+    add_classes(add_run(study, "net2", 0, 0.9), *(0.9 for _ in range(50)))
+    add_classes(add_run(study, "net5", 0, 0.95), *(1 - number * 7 % 50 / 100 for number in range(50)))
+    table = tables(study)["per_class"]
+    shown = fitting("per_class", table)
+    assert column(shown, "class") == [str(number) for number in range(50) if number * 7 % 50 >= 20]
+    assert shown.caption.endswith("30 of 50 rows: those that net5 finds hardest; all are in tables/per_class.csv.")
+
+
+def test_too_many_settings_for_the_width_of_a_page_are_one_column(study: Path) -> None:
+    keys = [f"model.factor_of_layer_{number}" for number in range(9)]
+    swept(study, *keys)
+    made = tables(study)
+    for name in ("summary", "runs"):
+        shown = fitting(name, made[name])
+        (text,) = {row[shown.header.index("setting")] for row in shown.rows if "layer_0=0.609375" in row[-1] + str(row)}
+        assert text == ", ".join(f"factor_of_layer_{number}=0.609375" for number in range(9))
+        assert set(keys) <= set(made[name].header)
+    assert len(fitting("summary", made["summary"]).rows) < MOST_ROWS
+    mean = fitting("summary", made["summary"]).header.index("mean")
+    assert {column for _, column in fitting("summary", made["summary"]).bold} == {mean}
 
 
 def test_letters_without_a_glyph_and_ligatures_do_not_reach_latex() -> None:

@@ -26,6 +26,14 @@ def one_line(text: str) -> str:
     return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", lambda match: repr(match[0])[1:-1], text)
 
 
+def shortened(text: str, letters: int) -> str:
+    """So many letters of a longer text: its beginning, three dots, its end."""
+    if len(text) <= letters:
+        return text
+    end = letters // 4
+    return f"{text[: letters - end - 1]}\N{HORIZONTAL ELLIPSIS}{text[-end:]}" if end else text[:letters]
+
+
 def counted(n: int, what: str) -> str:
     """'1 run', '3 runs'."""
     return f"{n} {what}" if n == 1 else f"{n} {what}s"

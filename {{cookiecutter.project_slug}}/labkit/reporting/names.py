@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from labkit.runs.json_shapes import is_number
 from labkit.runs.study import Run
-from labkit.text import BETTER, alternatives, nearest, quantity_of, split_of
+from labkit.text import BETTER, alternatives, nearest, quantity_of, shortened, split_of
 
 T = TypeVar("T")
 OF_A_CLASS = re.compile(r"(.+)_(class|label)_(.+)", re.DOTALL)  # accuracy_class_3, f1_label_0
@@ -184,7 +184,7 @@ def words_for(labels: dict[str, Label], texts: Iterable[str]) -> dict[str, str]:
     words = {name: label.title for name, label in labels.items() if label.title}
     for text in texts:
         if len(text) > MOST_LETTERS and text not in words:
-            short = f"{text[: MOST_LETTERS - 20]}\N{HORIZONTAL ELLIPSIS}{text[-19:]}"
+            short = shortened(text, MOST_LETTERS)
             alike = sum(other.startswith(short) for other in words.values())
             words[text] = f"{short} ({alike + 1})" if alike else short
     return words

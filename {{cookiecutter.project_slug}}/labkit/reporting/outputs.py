@@ -18,7 +18,8 @@ from labkit.reporting.report import ReportConfig
 from labkit.reporting.study_file import read_study_file
 from labkit.reporting.tables import make_tables
 from labkit.reporting.tables.comparisons import comparison_rows
-from labkit.reporting.tables.formats import CONVERTERS, write_rows
+from labkit.reporting.tables.formats import to_csv, to_markdown, write_rows
+from labkit.reporting.tables.latex import fitting, to_latex
 from labkit.runs.study import Study
 from labkit.text import one_line
 
@@ -48,8 +49,10 @@ def write_outputs(folder: Path, study: Study, config: ReportConfig, target: Path
     write_rows(folder / "runs.csv", runs_rows(findings.results if findings else None, study))
     tables = make_tables(study, findings)
     for name, table in tables.items():
-        for suffix, convert in CONVERTERS.items():
-            _write(folder / "tables" / f"{name}.{suffix}", convert(table))
+        path = folder / "tables" / name
+        _write(path.with_suffix(".csv"), to_csv(table))
+        _write(path.with_suffix(".md"), to_markdown(table))
+        _write(path.with_suffix(".tex"), to_latex(fitting(name, table)))
     _write(folder / "numbers.tex", to_macros(study, findings))
     contents = Contents(study, file, findings, tables, captions, not_drawn, warnings)
     write_document(folder, contents)

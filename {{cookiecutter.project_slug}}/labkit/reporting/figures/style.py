@@ -74,7 +74,7 @@ def choose(findings: Findings, most: int) -> tuple[list[int], str]:
     best = [i for i in findings.ranking if i not in named][: most - len(named)]
     baseline = " and the baseline" if named else ""
     by = f"by mean {findings.results.title}{baseline}"
-    return sorted(named + best), f" Shown: the best {len(best)} of {count} settings {by}; all are in the table."
+    return sorted(named + best), f" Shown: the best {len(best)} of {count} settings {by}; all are in summary.csv."
 
 
 def nothing_measured(findings: Findings) -> str:

@@ -9,16 +9,18 @@ import typst
 
 from labkit.reporting.figures import drawable
 from labkit.reporting.pages.contents import Contents, each_text, words
-from labkit.reporting.tables.formats import Table, breakable
+from labkit.reporting.tables.formats import BREAK, MOST_ROWS, Table, breakable, cut
+from labkit.text import shortened
 
-MOST_ROWS = 300  # of a table on paper
+MOST_LISTED = 300  # rows of a list
+MOST_BREAKS = 300  # in one text
 WIDEST = 4  # cells of a column that are measured: to measure all of them takes as long as to draw them
 
 
 def write_document(folder: Path, contents: Contents) -> None:
     """Write report.pdf into the folder that holds figures/; without results it only lists the runs."""
     tables = {name: _on_paper(name, table) for name, table in contents.tables.items()}
-    content = each_text(words(contents) | {"tables": tables}, lambda text: breakable(drawable(text)))
+    content = each_text(words(contents) | {"tables": tables}, _in_print)
     data = folder / "report.json"
     data.write_text(json.dumps(content), encoding="utf-8")
     source = folder / "report.typ"
@@ -29,15 +31,20 @@ def write_document(folder: Path, contents: Contents) -> None:
         used.unlink()
 
 
+def _in_print(text: str) -> str:
+    """With letters that there are, and places to break; typst gives up on a text with very many of those."""
+    text = drawable(text)
+    whole = breakable(text)
+    return whole if whole.count(BREAK) <= MOST_BREAKS else breakable(shortened(text, MOST_BREAKS))
+
+
 def _on_paper(name: str, table: Table) -> dict[str, Any]:
-    """Its first rows, with the marks of its cells."""
-    count, caption = len(table.rows), table.caption
-    if count > MOST_ROWS:
-        caption += f" The first {MOST_ROWS} of {count} rows; all are in tables/{name}.csv."
-    rows = [[_cell(table, i, j) for j in range(len(table.header))] for i in range(min(count, MOST_ROWS))]
+    """The rows that there is room for, with the marks of their cells."""
+    table = cut(name, table, MOST_LISTED if table.long else MOST_ROWS)
+    rows = [[_cell(table, i, j) for j in range(len(table.header))] for i in range(len(table.rows))]
     columns = [sorted(column, key=lambda cell: -len(cell["text"]))[:WIDEST] for column in zip(*rows, strict=True)]
     return {
-        "caption": caption,
+        "caption": table.caption,
         "header": table.header,
         "rows": rows,
         "widest": list(zip(*columns, strict=True)),

@@ -8,6 +8,7 @@ from collections import Counter
 
 Name = tuple[tuple[str, str], ...]  # (key, value) of a setting; the key of all else is empty
 DIGITS = ("Zero", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
+MOST_LETTERS = 100  # of a part of a name: TeX has room for so many letters in all names together
 PLAIN = re.compile(r"[A-Za-z0-9 _./,=+-]*")  # loses its separators only
 
 
@@ -23,7 +24,7 @@ def _spoken(key: str, value: str) -> str:
     """As in a group's label: net2 -> NetTwo, optimizer.lr 0.001 -> LrZeroPointZeroZeroOne."""
     if not value:
         return ""
-    return to_letters(key.rsplit(".", 1)[-1] if "." in key else "") + to_letters(value)
+    return to_letters(key.rsplit(".", 1)[-1] if "." in key else "") + to_letters(value)[:MOST_LETTERS]
 
 
 def to_letters(text: str) -> str:
@@ -40,7 +41,7 @@ def _lost(name: Name) -> bool:
 
 @functools.lru_cache(10_000)
 def _is_plain(part: tuple[str, str]) -> bool:
-    return all(map(PLAIN.fullmatch, part))
+    return all(map(PLAIN.fullmatch, part)) and len(to_letters(part[1])) <= MOST_LETTERS
 
 
 def _hash(name: Name) -> str:

@@ -16,9 +16,9 @@ from labkit.reporting.pages.macro_names import Name, macro_names
 from labkit.reporting.rounding import decimals_for, p_value, percent, rounded, three_digits
 from labkit.reporting.statistics import CONFIDENCE
 from labkit.reporting.tables.costs import COSTS, mean_cost
-from labkit.reporting.tables.formats import escape_latex
+from labkit.reporting.tables.latex import escape_latex
 from labkit.runs.study import STATUSES, Study
-from labkit.text import one_line
+from labkit.text import one_line, quantity_of, shortened
 
 HEAD = r"""% Every number of this report. Once, in the preamble: \input{numbers.tex}
 % In the text: \EXAMPLE{}; the braces keep the space behind it.
@@ -26,6 +26,8 @@ HEAD = r"""% Every number of this report. Once, in the preamble: \input{numbers.
 % seed, prints as ?? with a warning of LaTeX; one that has left the report stops LaTeX: undefined control sequence.
 \DeclareRobustCommand{\NumberMissing}[1]{\textbf{??}\PackageWarning{numbers.tex}{#1 has no value}}
 """
+LEFT_OUT = "% Left out, for TeX has no room for so many: {}. They are in summary.csv.\n"
+MOST_OF_GROUPS = 4000  # metrics of all settings together; each has five macros
 
 
 @dataclass
@@ -39,15 +41,21 @@ class _Number:
 def to_macros(study: Study, findings: Findings | None) -> str:
     """The content of numbers.tex."""
     found = list(_of_runs(study))
+    left_out = ""
     if findings:
-        found += [*_of_study(findings), *_of_groups(findings)]
+        metrics, left_out = _metrics(findings)
+        found += [*_of_study(findings), *_of_groups(findings, metrics)]
         found += [*_of_comparisons(findings, findings.comparisons, ""), *_of_answer(findings)]
         found += _of_comparisons(findings, findings.ablations, "ablation")
         found += _of_tuned(findings)
     numbers = {_name(study.name) + number.name: number for number in found}
     names = macro_names(list(numbers))
     example = next((name for full, name in names.items() if full[-1] == ("", "mean")), next(iter(names.values())))
-    return HEAD.replace("EXAMPLE", example) + "".join(_line(names[name], number) for name, number in numbers.items())
+    return (
+        HEAD.replace("EXAMPLE", example)
+        + left_out
+        + "".join(_line(names[name], number) for name, number in numbers.items())
+    )
 
 
 def _line(name: str, number: _Number) -> str:
@@ -83,14 +91,27 @@ def _of_study(findings: Findings) -> Iterator[_Number]:
         yield _Number(name, best, f"setting with the best mean {results.metric}{on}", escape_latex(best or ""))
 
 
-def _of_groups(findings: Findings) -> Iterator[_Number]:
-    decimals = {metric: decimals_for(estimate.sd for estimate in found) for metric, found in findings.summary.items()}
+def _metrics(findings: Findings) -> tuple[list[str], str]:
+    """As many as TeX has room for, and a comment if some are left out: the classes first, then all but the report's."""
+    results, names = findings.results, findings.results.names
+    every = list(findings.summary)
+    no_class = [metric for metric in every if not names.parts(quantity_of(metric))[1]]
+    own = [metric for metric in every if metric in (results.metric, results.test_metric)]
+    choices = {"": every, "the numbers of single classes": no_class, "all other metrics": own}
+    fitting = [gone for gone, metrics in choices.items() if len(metrics) * len(results.groups) <= MOST_OF_GROUPS]
+    gone = next(iter(fitting), "all other metrics")
+    return choices[gone], LEFT_OUT.format(gone) if gone else ""
+
+
+def _of_groups(findings: Findings, metrics: list[str]) -> Iterator[_Number]:
+    summary = {metric: findings.summary[metric] for metric in metrics}
+    decimals = {metric: decimals_for(estimate.sd for estimate in found) for metric, found in summary.items()}
     level = f"{percent(CONFIDENCE)} % t interval of the mean"
     run = findings.results.repetition
     for position, group in enumerate(findings.results.groups):
         setting, label = _setting(findings, group), _said(group)
         yield _Number(setting + _name("unfinished"), len(group.unfinished), f"runs without results, {label}")
-        for metric, estimates in findings.summary.items():
+        for metric, estimates in summary.items():
             estimate = estimates[position]
             said = f"{_in_unit(findings, metric)}, {label}"
             yield _Number(setting + _name(metric, "n"), estimate.n, f"{run}s with a number, {said}")
@@ -202,7 +223,7 @@ def _in_unit(findings: Findings, metric: str) -> str:
 
 
 def _said(group: Group) -> str:
-    return ", ".join(f"{key}={value}" for key, value in group.settings.items())
+    return ", ".join(f"{key}={shortened(value, 100)}" for key, value in group.settings.items())
 
 
 def _math(text: str) -> str:

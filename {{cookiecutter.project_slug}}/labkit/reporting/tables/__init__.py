@@ -35,8 +35,23 @@ def make_tables(study: Study, findings: Findings | None) -> dict[str, Table]:
             tables[name] = per_class_table(findings.within(block), block.label)
         tables["cost"] = cost_table(results)
         tables["runs"] = runs_table(results)
+        _put_best_first(tables, findings)
     tables["unfinished"] = unfinished_table(study)
     if study.ended:
         tables["data"] = data_table(study)
         tables["provenance"] = provenance_table(study)
     return {name: table for name, table in tables.items() if table}
+
+
+def _put_best_first(tables: dict[str, Table | None], findings: Findings) -> None:
+    """Where paper has no room for all rows of a table, it has the baseline and the best."""
+    places = {group: place for place, group in enumerate(dict.fromkeys([*findings.baselines, *findings.ranking]))}
+    baseline = "the baseline and " if findings.baselines else ""
+    best = f"best mean {findings.results.title}"
+    for table in filter(None, map(tables.get, ("summary", "summary_test", "cost"))):
+        table.order, table.shown = list(places), f"{baseline}those of the {best}"
+    for name, comparisons in {"comparison": findings.comparisons, "ablation": findings.ablations}.items():
+        if table := tables[name]:
+            importance = [(not comparison.planned, places[comparison.group]) for comparison in comparisons]
+            table.order = sorted(range(len(importance)), key=importance.__getitem__)
+            table.shown = f"what was planned, then the settings of the {best}"

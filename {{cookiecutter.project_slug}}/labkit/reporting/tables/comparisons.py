@@ -100,7 +100,8 @@ def _table(
         ("wins/ties/losses", [_outcome(comparison) for comparison in comparisons]),
     ]
     numbers += [(header, cells) for header, cells in where_known if any(cells) and header not in without]
-    return Table.of_columns([*settings, *texts], numbers, caption(findings, [header for header, _ in numbers]))
+    said = caption(findings, [header for header, _ in numbers])
+    return Table.of_columns([*settings, *texts], numbers, said, (0, len(settings)))
 
 
 def _seeds(own: int, other: int) -> str:

@@ -37,7 +37,8 @@ def cost_table(results: Results) -> Table:
     numbers = [("n", [str(len(group.runs)) for group in results.groups])]
     numbers += [(COSTS[key].header, [three_digits(mean[key]) for mean in means]) for key in measured]
     not_measured = [cost.header for key, cost in COSTS.items() if key not in measured]
-    return Table.of_columns(settings_columns(results.groups), numbers, cost_caption(not_measured))
+    settings = settings_columns(results.groups)
+    return Table.of_columns(settings, numbers, cost_caption(not_measured), (0, len(settings)))
 
 
 def mean_cost(group: Group) -> dict[str, float]:

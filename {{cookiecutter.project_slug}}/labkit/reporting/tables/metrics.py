@@ -1,5 +1,7 @@
 """What was measured, over the seeds of each setting: the metric of the report, and the classes it is made of."""
 
+import math
+
 from labkit.reporting.captions import per_class_caption, summary_caption
 from labkit.reporting.collect import known_direction
 from labkit.reporting.findings import BEST, TIED, Findings
@@ -8,7 +10,7 @@ from labkit.reporting.statistics import CONFIDENCE, Estimate
 from labkit.reporting.tables.formats import Table, settings_columns
 from labkit.text import quantity_of, split_of
 
-MOST_COLUMNS = 6  # settings beside each other
+MOST_COLUMNS = 4  # settings beside each other
 
 
 def summary_table(findings: Findings, metric: str) -> Table:
@@ -24,7 +26,8 @@ def summary_table(findings: Findings, metric: str) -> Table:
         ("SD", [rounded(estimate.sd, decimals) for estimate in estimates]),
         (f"{percent(CONFIDENCE)} % interval", intervals),
     ]
-    table = Table.of_columns(settings_columns(groups), numbers, summary_caption(findings, metric))
+    settings = settings_columns(groups)
+    table = Table.of_columns(settings, numbers, summary_caption(findings, metric), (0, len(settings)))
     if metric == findings.results.metric and len(groups) > 1 and BEST in findings.marks:
         mean = len(table.header) - 3  # SD and interval stand behind it
         table.bold = {(row, mean) for row, mark in enumerate(findings.marks) if mark == BEST}
@@ -55,10 +58,15 @@ def per_class_table(findings: Findings, data: str = "") -> Table | None:
         for column, i in enumerate(shown)
     ]
     table = Table.of_columns(texts, numbers, per_class_caption(findings, measured, len(shown), kind, data))
+    worst_first: list[tuple[float, int]] = []
     for row, (metric, (quantity, _, _)) in enumerate(found.items()):
         asked = results.direction if quantity == quantity_of(results.metric) else None
-        best = _best(estimates[metric], asked or known_direction(metric, names, results.monitor))
-        table.bold |= {(row, len(texts) + column) for column in best}
+        direction = asked or known_direction(metric, names, results.monitor)
+        table.bold |= {(row, len(texts) + column) for column in _best(estimates[metric], direction)}
+        mean = findings.summary[metric][findings.ranking[0]].mean
+        worst_first.append((-mean if direction == "min" else mean, row))
+    table.order = [row for _, row in sorted(worst_first, key=lambda item: (math.isnan(item[0]), item))]
+    table.shown = f"those that {results.groups[findings.ranking[0]].label} finds hardest"
     return table
 
 

@@ -1,5 +1,7 @@
 """The runs of a study, one by one: with results and without."""
 
+from dataclasses import replace
+
 from labkit.reporting.captions import UNFINISHED, runs_caption
 from labkit.reporting.collect import Results
 from labkit.reporting.grouping import as_text
@@ -8,22 +10,28 @@ from labkit.reporting.tables.formats import Table
 from labkit.runs.study import Study
 from labkit.text import duration
 
+IN_NAME = ("model", "data", "seed")  # of a run
+
 
 def runs_table(results: Results) -> Table:
-    """One row per run with results."""
+    """One row per run with results; without columns that say nothing."""
     runs = [(group, run) for group in results.groups for run in group.runs]
-    texts = [("run", [run.name for _, run in runs]), ("status", [run.status for _, run in runs])]
+    texts = [("run", [run.name for _, run in runs])]
+    if any(run.status != "finished" for _, run in runs):
+        texts.append(("status", [run.status for _, run in runs]))
     if any(run.reason for _, run in runs):
         texts.append(("reason", [run.reason for _, run in runs]))
-    keys = [key for key in [*results.varying, *results.repeats] if "." in key]  # the others are in the run's name
-    values = {key: [as_text(results.about[run.name][key]) for _, run in runs] for key in keys}
-    texts += [(results.word(key), list(map(results.word, values[key]))) for key in keys]
+    keys = [key for key in results.varying if key not in IN_NAME]
+    settings = (len(texts), len(texts) + len(keys))
+    texts += [(results.word(key), [results.word(group.settings[key]) for group, _ in runs]) for key in keys]
+    repeats = [key for key in results.repeats if key not in IN_NAME]
+    texts += [(results.word(key), [as_text(results.about[run.name][key]) for _, run in runs]) for key in repeats]
     numbers = [("epoch", [f"{run.record['best']['epoch']:g}" for _, run in runs])]
     for metric in filter(None, (results.metric, results.test_metric)):
         measured = results.values[metric].to_dict()  # .loc takes its time
         numbers.append((results.names.label(metric), [rounded(measured[run.name], 4) for _, run in runs]))
     numbers.append(("time", [duration(run.record["cost"]["wall_s"]) for _, run in runs]))
-    return Table.of_columns(texts, numbers, runs_caption(results), long=True)
+    return replace(Table.of_columns(texts, numbers, runs_caption(results), settings), long=True)
 
 
 def unfinished_table(study: Study) -> Table | None:
