@@ -24,6 +24,7 @@ import base64, json, sys
 from pathlib import Path
 from labkit.reporting.checks import find_warnings
 from labkit.reporting.findings import find
+from labkit.reporting.names import Label
 from labkit.reporting.pages.contents import Contents
 from labkit.reporting.pages.html_page import write_page
 from labkit.runs.study import read_study
@@ -32,10 +33,10 @@ from run_folders import add_run, add_unfinished
 
 folder, picture, hostile, hostile_study, hostile_metric = Path(sys.argv[1]), *sys.argv[2:]
 
-def page(name, study):
+def page(name, study, labels=None):
     (folder / name).mkdir()
     read = read_study(study)
-    findings = find(read, None, None, None, ["seed"]) if read.ended else None
+    findings = find(read, None, None, None, ["seed"], labels) if read.ended else None
     warnings = find_warnings(findings) if findings else []
     captions = {"cost": "What it costs."} if name == "depth" else {}
     (folder / name / "figures").mkdir()
@@ -57,6 +58,7 @@ for i in range(8):
 (run / "metrics.csv").write_text("".join((run / "metrics.csv").read_text().splitlines(True)[:4]))
 add_unfinished(study, "failed", "=1+1", reason='@quoted, "twice"')
 page("uneven", study)
+page("labelled", study, {"validation/accuracy": Label("accuracy", percent=True), "net3": Label("three layers")})
 
 study = folder / "runs" / "edge"
 long = "".join(chr(97 + i % 26) for i in range(1400))

@@ -312,6 +312,16 @@ def test_the_page_and_its_plot_are_light_or_dark(open_page: Open, scheme: str, p
     assert "#{:02x}{:02x}{:02x}".format(*(int(part) for part in key.strip("rgb()").split(","))) == ink
 
 
+def test_labels_stand_where_a_person_reads_and_both_names_find_a_run(open_page: Open) -> None:
+    browser = open_page("labelled")
+    accuracy = next(name for name in options(browser, "metric") if "accuracy" in name)
+    assert accuracy.endswith("(%)")
+    assert header(browser, accuracy).get_attribute("title") == "validation/accuracy"
+    assert search(browser, "net3") == search(browser, '"three layers"') == "2 of 17 runs"
+    assert search(browser, f'"{accuracy}">=91') == search(browser, "validation/accuracy>=91") == "8 of 17 runs"
+    assert pointed_at(browser, "model=net3 seed=1")[1:] == [f"{accuracy} 88 at step 90", "three layers"]
+
+
 def test_figures_are_in_the_page(open_page: Open) -> None:
     browser = open_page("depth")
     image = browser.find_element("css selector", "figure img")

@@ -14,6 +14,7 @@ import pytest
 import yaml
 from labkit.reporting.checks import find_warnings
 from labkit.reporting.findings import find
+from labkit.reporting.names import Label
 from labkit.reporting.pages import html_page
 from labkit.reporting.pages.contents import Contents
 from labkit.reporting.pages.html_page import write_page
@@ -60,13 +61,14 @@ def page_of(
     about: dict[str, Any] | None = None,
     metric: str | None = None,
     tables: dict[str, Table] | None = None,
+    labels: dict[str, Label] | None = None,
 ) -> str:
     """The page on the runs of the study; `about` is what its study file says, None where it has none."""
     folder = study.parents[1]
     if about:
         (folder / "depth.yaml").write_text(yaml.safe_dump(about), encoding="utf-8")
     read, file = read_study(study), read_study_file(folder, "depth")
-    findings = find(read, file, metric, "max" if metric else None, ["seed"]) if read.ended else None
+    findings = find(read, file, metric, "max" if metric else None, ["seed"], labels) if read.ended else None
     warnings = find_warnings(findings) if findings else read.warnings
     shown = make_tables(read, findings) if tables is None else tables
     (folder / "figures").mkdir(exist_ok=True)
@@ -272,6 +274,24 @@ def test_tables_are_readable_without_a_script(study: Path) -> None:
     assert '<tr><td>a&lt;b</td><td class="number"><b>0.91</b></td></tr>' in page
     assert '<tr><td>c</td><td class="number">0.90<sup>†</sup></td></tr>' in page
     assert "in the list" not in page
+
+
+def test_people_read_labels_and_percent_in_the_list_and_in_the_curves(study: Path) -> None:
+    for model in ("net2", "net5"):
+        add_run(study, model, accuracy=0.912345678901234)
+    labels = {
+        "validation/accuracy": Label("accuracy", percent=True),
+        "net2": Label("deep"),
+        "model": Label("net"),
+    }
+    data = data_of(page_of(study, labels=labels))
+    words = dict(data["words"])
+    assert (words["model"], words["net2"], words["validation/accuracy"]) == ("net", "deep", "validation accuracy (%)")
+    assert row_of(data, 0)["validation/accuracy"] == 91.2345678901234
+    assert data["metrics"][0]["title"] == "validation accuracy (%)"
+    curve = curves_of(data)[0]
+    assert curve
+    assert curve[3] == pytest.approx(91.2346, rel=2e-5)
 
 
 def test_a_long_table_says_where_its_other_rows_are(study: Path) -> None:

@@ -20,6 +20,7 @@ from jinja2 import Environment, StrictUndefined
 from labkit.reporting.collect import Results, runs_rows
 from labkit.reporting.grouping import ABLATION, PROCESSES, Group, Settings, as_text, shorten
 from labkit.reporting.pages.contents import Contents, each_text, words
+from labkit.runs.json_shapes import is_number
 from labkit.runs.study import Study
 from labkit.text import one_line, quantity_of, split_of
 
@@ -81,6 +82,7 @@ def _run_list(study: Study, results: Results | None) -> dict[str, Any]:
         columns += [key for key in costs if any(row.get(key) for row in table)]  # no GPU, no column of zeros
         for row in table:
             row |= {key: _short(row.get(key)) for key in costs}
+            row |= {metric: _times(results.names.factor(metric), row.get(metric)) for metric in metrics}
     if any(row["reason"] for row in table):
         columns.append("reason")
     columns = list(dict.fromkeys(columns))
@@ -91,6 +93,7 @@ def _run_list(study: Study, results: Results | None) -> dict[str, Any]:
     return {
         "metric": results.metric if results else None,
         "columns": columns,
+        "words": _words(results, columns) if results else [],
         "settings": [*results.groups[0].settings, *results.repeats] if results else [],
         "rows": [[_cell(row.get(column)) for column in columns] for row in table],
         "groups": [group.label for group in groups],
@@ -115,6 +118,17 @@ def _unlisted(configs: list[Settings], columns: list[str]) -> list[dict[str, Any
             places = {text: i for i, text in enumerate(values)}
             found.append({"key": key, "values": list(values.values()), "of": [places[text] for text in written]})
     return found
+
+
+def _words(results: Results, columns: list[str]) -> list[tuple[str, str]]:
+    """What people call the columns and the values of settings, where it is another name."""
+    labels = {column: results.names.label(column) for column in columns if "/" in column}
+    return [(name, word) for name, word in (results.words | labels).items() if name != word]
+
+
+def _times(factor: float, value: object) -> object:
+    """A metric in the unit that people read."""
+    return float(f"{factor * value:.15g}") if factor != 1 and is_number(value) else value
 
 
 def _cell(value: object) -> str | float | None:

@@ -3,6 +3,7 @@
 const $ = (id) => document.getElementById(id);
 const DATA = JSON.parse($("data").textContent);
 const { columns, rows, groups, metrics, steps, epochs } = DATA;
+const words = new Map(DATA.words), word = (text) => words.get(text) ?? text; // what people call a column or a setting
 const group = DATA.setting.map((s) => (s !== null && s < groups.length ? s : null)); // only runs with results make one
 
 const isBlank = (value) => value === null || value === "";
@@ -37,8 +38,10 @@ const decimals = cells.map((column, c) => {
   const digits = Math.max(largest ? 3 - Math.floor(Math.log10(largest)) : 0, gap < Infinity ? Math.ceil(-Math.log10(gap)) : 0, 0);
   return Number.isNaN(written) ? digits : Math.min(digits, written);
 });
+const isSetting = columns.map((name) => DATA.settings.includes(name));
 function shown(value, c) {
-  return isBlank(value) ? "" : typeof value === "number" && decimals[c] <= 12 ? value.toFixed(decimals[c]) : String(value);
+  if (isBlank(value)) return "";
+  return typeof value === "number" && decimals[c] <= 12 ? value.toFixed(decimals[c]) : String(isSetting[c] ? word(value) : value);
 }
 function padding(text, c) { // in place of the decimals that the number lacks, so that points stand below each other
   const missing = decimals[c] - places(text);

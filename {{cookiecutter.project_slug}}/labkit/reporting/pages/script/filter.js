@@ -2,7 +2,7 @@
 const OPERATORS = {
   "=": (a, b) => a === b, "!=": (a, b) => a !== b, "<": (a, b) => a < b, "<=": (a, b) => a <= b, ">": (a, b) => a > b, ">=": (a, b) => a >= b,
 };
-const texts = rows.map((row) => fold(row.filter((v) => !isBlank(v)).join("\n")));
+const texts = rows.map((row) => fold(row.filter((v) => !isBlank(v)).flatMap((v) => (words.has(v) ? [v, word(v)] : [v])).join("\n")));
 const unquoted = (text) => text.replaceAll('"', "");
 
 function parse(query) { // what a row must pass, and what could not be understood
@@ -37,6 +37,6 @@ function condition(name, operator, value, word) { // a test of a row, or a sente
 }
 function findColumns(name) { // by the whole name, else by its end: lr for optimizer.lr
   const all = columns.map((_, c) => c), wanted = fold(name);
-  const whole = all.filter((c) => fold(columns[c]) === wanted);
+  const whole = all.filter((c) => [columns[c], word(columns[c])].map(fold).includes(wanted));
   return whole.length ? whole : all.filter((c) => fold(columns[c]).endsWith("." + wanted) || fold(columns[c]).endsWith("/" + wanted));
 }

@@ -27,7 +27,8 @@ function sortBy(name) {
 const headRow = document.querySelector("#list thead tr"), body = document.querySelector("#list tbody");
 function makeHead() {
   columns.forEach((name, c) => {
-    const head = element("th", undefined, numeric[c] ? "number" : ""), button = element("button", name);
+    const head = element("th", undefined, numeric[c] ? "number" : ""), button = element("button", word(name));
+    head.title = name;
     button.type = "button";
     button.onclick = () => sortBy(name);
     head.scope = "col";
@@ -88,7 +89,7 @@ function makeColumnBoxes() {
       hideColumns();
       drawRows();
     };
-    label.append(box, name);
+    label.append(box, word(name));
     $("columns").append(label);
   }
 }
@@ -110,7 +111,7 @@ function csvCell(value) { // with an apostrophe before a text that a spreadsheet
 }
 function download() {
   const kept = columns.map((_, c) => c).filter((c) => !view.hidden.includes(columns[c]));
-  const lines = [columns, ...matching.map((row) => rows[row])].map((cells) => kept.map((c) => csvCell(cells[c])).join(","));
+  const lines = [columns.map(word), ...matching.map((row) => rows[row])].map((cells) => kept.map((c) => csvCell(cells[c])).join(","));
   const link = element("a");
   link.href = URL.createObjectURL(new Blob([`${lines.join("\n")}\n`], { type: "text/csv" }));
   link.download = "runs.csv";
@@ -140,11 +141,14 @@ function drawComparison() {
   $("comparison").hidden = two.length < 2;
   $("choice").textContent = two.length === 1 ? `Choose a second run beside ${names[two[0]]}.` : "";
   if (two.length < 2) return;
-  const cell = (c) => [columns[c], ...two.map((row) => shown(rows[row][c], c))];
-  const setting = ({ key, values, of }) => [key, ...two.map((row) => values[of[DATA.setting[row]]] ?? "")];
-  const isSetting = (c) => DATA.settings.includes(columns[c]), all = columns.map((_, c) => c).slice(1);
-  const differing = [...all.filter(isSetting).map(cell), ...DATA.unlisted.map(setting)].filter(([, one, other]) => one !== other);
-  const outcome = all.filter((c) => !isSetting(c)).map(cell).filter(([, one, other]) => one || other);
+  const listed = (c) => ({ name: word(columns[c]), raw: two.map((row) => rows[row][c]), texts: two.map((row) => shown(rows[row][c], c)) });
+  const unlisted = ({ key, values, of }) => {
+    const raw = two.map((row) => values[of[DATA.setting[row]]] ?? "");
+    return { name: word(key), raw, texts: raw.map(word) };
+  };
+  const all = columns.map((_, c) => c).slice(1);
+  const differing = [...all.filter((c) => isSetting[c]).map(listed), ...DATA.unlisted.map(unlisted)].filter(({ raw: [one, other] }) => one !== other);
+  const outcome = all.filter((c) => !isSetting[c]).map(listed).filter(({ texts }) => texts.some(Boolean));
   const table = $("comparison").querySelector("table");
   table.querySelector("thead tr").replaceChildren(element("td"), ...two.map((row) => heading("col", names[row])));
   table.tBodies[0].replaceChildren(...differing.map(comparisonRow));
@@ -153,12 +157,12 @@ function drawComparison() {
     : "No setting that a result depends on differs between them.";
 }
 function heading(scope, text) {
-  const made = element("th", text, text.length > 40 ? "long" : "");
+  const made = element("th", text);
   made.scope = scope;
   return made;
 }
-function comparisonRow([name, ...values]) {
+function comparisonRow({ name, texts }) {
   const made = element("tr");
-  made.append(heading("row", name), ...values.map((text) => element("td", text, text.length > 60 ? "long" : "")));
+  made.append(heading("row", name), ...texts.map((text) => element("td", text)));
   return made;
 }

@@ -1,7 +1,7 @@
 // ---- pointing at a shape, a row or a setting
 const NEAR = 30; // pixels from the pointer within which a shape is meant
-const xTitle = () => (view.show === "columns" ? short(view.across) : view.x === "time" ? `time (${timeAxis.unit}), spread evenly over the steps` : view.x);
-const yTitle = () => short(view.show === "columns" ? view.up : choices.metric[view.metric]);
+const xTitle = () => (view.show === "columns" ? short(word(view.across)) : view.x === "time" ? `time (${timeAxis.unit}), spread evenly over the steps` : view.x);
+const yTitle = () => short(view.show === "columns" ? word(view.up) : choices.metric[view.metric]);
 
 function light(shapes, point) { // `point`: the position in the shape of the value that is named
   const pen = prepare(marks);

@@ -19,9 +19,9 @@ const choices = { // {a control or a list: {what it may be: what it is called}}
   },
   scale: SCALES,
   smoothing: named(Array.from({ length: 100 }, (_, i) => String(i / 100))),
-  across: named(numbers),
+  across: named(numbers, word),
   acrossScale: SCALES,
-  up: named(numbers),
+  up: named(numbers, word),
   upScale: SCALES,
   hidden: named(columns.slice(1)),
   compare: named(names),
@@ -33,8 +33,8 @@ const DEFAULTS = {
 const view = { ...DEFAULTS };
 const CONTROLS = ["show", "metric", "x", "scale", "smoothing", "across", "acrossScale", "up", "upScale"];
 
-function named(list) {
-  return Object.fromEntries(list.map((name) => [name, name]));
+function named(list, called = (name) => name) {
+  return Object.fromEntries(list.map((name) => [name, called(name)]));
 }
 function readAddress() { // what the page does not know is left as it was
   const said = new URLSearchParams(location.hash.slice(1));
