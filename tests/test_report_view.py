@@ -95,7 +95,7 @@ def test_the_x_axis_is_step_epoch_or_a_share_of_the_wall_time(open_page: Open) -
     assert pointed_at(browser, "net5 lr=0.01 seed=2")[1] == "validation/accuracy 0.922 at epoch 5"
     choose(browser, "x", "time")
     assert pointed_at(browser, "net5 lr=0.01 seed=2")[1] == "validation/accuracy 0.922 after 14.5 s"
-    assert "the wall time of a run is spread evenly over its steps" in about(browser)
+    assert "The wall time of a run is spread evenly over its steps" in about(browser)
 
 
 def test_smoothing_follows_the_curve_and_says_what_was_measured(open_page: Open) -> None:

@@ -3,28 +3,33 @@ const VALUES_PER_FRAME = 10000;
 // Okabe and Ito: told apart by colour-blind readers; the dashes say the same again. What is black on paper is white in the dark.
 const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "ink", "#999999"];
 const DASHES = [[], [6, 3], [8, 3, 2, 3], [2, 2], [12, 3], [6, 2, 2, 2, 2, 2], [1, 3], [14, 6]];
+const UNITS = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
 const look = (g) => ({ colour: COLOURS[(g ?? 7) % 8], dash: DASHES[((g ?? 0) + Math.floor((g ?? 0) / 8)) % 8] });
 const colourOf = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 const lines = $("lines"), marks = $("marks"), tip = $("tip");
-let plot = null, requested = false, drawings = 0, ink = {};
+let plot = null, requested = false, drawings = 0, ink = {}, timeUnit = "s";
 
 function shapesOf(drawn) {
   if (view.show === "columns") {
     const [x, y] = [view.across, view.up].map((name) => cells[columns.indexOf(name)].map(number));
-    return drawn.filter((row) => Number.isFinite(x[row]) && Number.isFinite(y[row])).map((row) => ({ rows: [row], g: group[row], x: [x[row]], y: [y[row]] }));
+    const there = drawn.filter((row) => !Number.isNaN(x[row] + y[row]));
+    return there.map((row) => ({ rows: [row], g: group[row], x: [x[row]], y: [y[row]] }));
   }
   if (!metrics.length) return [];
   const curves = curvesOf(view.metric), there = drawn.filter((row) => curves[row] && (view.x !== "time" || rows[row][WALL] > 0));
-  const xOf = timeAxis(there);
+  const xOf = xValues(there);
   if (view.show === "settings") return bySetting(there).map((members) => bandOf(members, curves, xOf));
   return there.map((row) => ({ rows: [row], g: group[row], x: xOf(row), y: smooth(curves[row]), raw: curves[row] }));
 }
-function timeAxis(drawn) { // the x values of a run; its time in the unit that suits the longest
+function xValues(drawn) { // a function of the row; time is in the unit that suits the longest run
   if (view.x !== "time") return (row) => (view.x === "step" ? steps : epochs)[DATA.at[row]];
   const longest = drawn.reduce((most, row) => Math.max(most, rows[row][WALL]), 0);
-  const [unit, seconds] = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]].find(([, seconds]) => longest > 2 * seconds) ?? ["s", 1];
-  timeAxis.unit = unit;
-  return (row) => { const at = steps[DATA.at[row]], scale = rows[row][WALL] / at.at(-1) / seconds; return at.map((step) => step * scale); };
+  const [unit, seconds] = UNITS.find(([, seconds]) => longest > 2 * seconds) ?? UNITS.at(-1);
+  timeUnit = unit;
+  return (row) => {
+    const at = steps[DATA.at[row]], perStep = rows[row][WALL] / seconds / at.at(-1);
+    return at.map((step) => step * perStep);
+  };
 }
 function bySetting(drawn) {
   const found = new Map();
@@ -42,12 +47,18 @@ function bandOf(members, curves, xOf) { // as far as all of them have a value at
       const v = curves[row][i];
       if (!Number.isFinite(v)) return;
       const point = points.get(step) ?? { n: 0, x: 0, sum: 0, low: Infinity, high: -Infinity };
-      points.set(step, { n: point.n + 1, x: point.x + x[i], sum: point.sum + v, low: Math.min(point.low, v), high: Math.max(point.high, v) });
+      point.n += 1;
+      point.x += x[i];
+      point.sum += v;
+      point.low = Math.min(point.low, v);
+      point.high = Math.max(point.high, v);
+      points.set(step, point);
     });
   }
   const shared = [...points.values()].filter(({ n }) => n === members.length), of = (value) => shared.map(value);
   const y = of(({ sum, n }) => sum / n);
-  return { rows: members, g: group[members[0]], x: of(({ x, n }) => x / n), y: smooth(y), raw: y, low: of(({ low }) => low), high: of(({ high }) => high) };
+  const x = of(({ x, n }) => x / n), low = of(({ low }) => low), high = of(({ high }) => high);
+  return { rows: members, g: group[members[0]], x, y: smooth(y), raw: y, low, high };
 }
 function smooth(values) { // an exponential moving average, divided by the weights that are there at its beginning
   const keep = Number(view.smoothing);
@@ -71,7 +82,8 @@ function axisOf(lists, choice, margin) {
       if (v > 0) positive = Math.min(positive, v);
     }
   }
-  const log = choice === "log" ? high > 0 : choice === "auto" && low > 0 && high > 100 * low; // one run that explodes must not flatten all others
+  // By itself logarithmic where one run that explodes would flatten all others.
+  const log = choice === "log" ? high > 0 : choice === "auto" && low > 0 && high > 100 * low;
   if (log) [low, high] = [Math.log10(Math.max(low, positive)), Math.log10(high)];
   const half = high / 2 - low / 2, air = margin * (2 * half * 0.04 || Math.abs(high) * 0.04 || 1); // halves: 1e308 twice is too much
   [low, high] = [Math.max(low - air, -Number.MAX_VALUE), Math.min(high + air, Number.MAX_VALUE)];
@@ -89,13 +101,16 @@ function tickLabel(value, digits) {
 }
 function ticks(low, high, count) {
   if (!(high > low)) return [[low, String(low)]];
-  const rough = high / count - low / count, power = 10 ** Math.floor(Math.log10(rough)), step = power * [1, 2, 5, 10].find((m) => m * power >= rough * 0.999);
-  const found = [], digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9)), first = Math.ceil(low / step - 1e-9);
-  for (let i = 0; i <= count && (first + i) * step <= high + step * 1e-9; i++) found.push([(first + i) * step, tickLabel((first + i) * step, digits)]);
+  const rough = high / count - low / count, power = 10 ** Math.floor(Math.log10(rough));
+  const step = power * [1, 2, 5, 10].find((m) => m * power >= rough * 0.999), first = Math.ceil(low / step - 1e-9);
+  const found = [], digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
+  for (let i = 0; i <= count && (first + i) * step <= high + step * 1e-9; i++) {
+    found.push([(first + i) * step, tickLabel((first + i) * step, digits)]);
+  }
   return found;
 }
 function logTicks(low, high) {
-  const found = [], stride = Math.ceil((high - low) / 8), label = (value) => String(Number(value.toPrecision(3)));
+  const found = [], stride = Math.max(1, Math.ceil((high - low) / 8)), label = (value) => String(Number(value.toPrecision(3)));
   for (let power = Math.floor(low); power <= high; power += stride) {
     for (const m of high - low < 3 ? [1, 2, 5] : [1]) {
       const value = m * 10 ** power;

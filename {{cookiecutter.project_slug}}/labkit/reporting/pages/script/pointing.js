@@ -1,6 +1,9 @@
 // ---- pointing at a shape, a row or a setting
 const NEAR = 30; // pixels from the pointer within which a shape is meant
-const xTitle = () => (view.show === "columns" ? short(word(view.across)) : view.x === "time" ? `time (${timeAxis.unit}), spread evenly over the steps` : view.x);
+const xTitle = () => {
+  if (view.show === "columns") return short(word(view.across));
+  return view.x === "time" ? `time (${timeUnit}), spread evenly over the steps` : view.x;
+};
 const yTitle = () => short(view.show === "columns" ? word(view.up) : choices.metric[view.metric]);
 
 function light(shapes, point) { // `point`: the position in the shape of the value that is named
@@ -34,12 +37,17 @@ function nameShape(pen, shape, point) {
   if (shape.rows.length === 1) body.querySelector(`tr[data-row="${shape.rows[0]}"]`)?.classList.add("lit");
 }
 function wordsFor(shape, i) {
-  const digits = (v, n = 4) => Number(v.toPrecision(n)), name = short(names[shape.rows[0]]), setting = shape.g === null ? [] : [short(groups[shape.g])];
-  if (view.show === "columns") return [name, `${yTitle()} ${digits(shape.y[i], 6)}`, `${xTitle()} ${digits(shape.x[i], 6)}`, ...setting].join("\n");
-  const where = view.x === "time" ? `after ${digits(shape.x[i])} ${timeAxis.unit}` : `at ${view.x} ${shape.x[i]}`;
-  const value = `${yTitle()} ${digits(shape.y[i])}${view.smoothing === "0" ? "" : ` smoothed, ${digits(shape.raw[i])} measured,`} ${where}`;
-  if (view.show === "runs") return [name, value, ...setting].join("\n");
-  return [...setting, `mean of ${plural(shape.rows.length, "run")}: ${value}`, `lowest ${digits(shape.low[i])}, highest ${digits(shape.high[i])}`].join("\n");
+  const digits = (v, n = 4) => Number(v.toPrecision(n));
+  const run = short(names[shape.rows[0]]), setting = shape.g === null ? [] : [short(groups[shape.g])];
+  if (view.show === "columns") {
+    return [run, `${yTitle()} ${digits(shape.y[i], 6)}`, `${xTitle()} ${digits(shape.x[i], 6)}`, ...setting].join("\n");
+  }
+  const place = view.x === "time" ? `after ${digits(shape.x[i])} ${timeUnit}` : `at ${view.x} ${shape.x[i]}`;
+  const measured = view.smoothing === "0" ? "" : ` smoothed, ${digits(shape.raw[i])} measured,`;
+  const value = `${yTitle()} ${digits(shape.y[i])}${measured} ${place}`;
+  if (view.show === "runs") return [run, value, ...setting].join("\n");
+  const range = `lowest ${digits(shape.low[i])}, highest ${digits(shape.high[i])}`;
+  return [...setting, `mean of ${plural(shape.rows.length, "run")}: ${value}`, range].join("\n");
 }
 function nearest(px, py) { // [shape, position in it] of the nearest one, or null
   let best = null, least = NEAR;
@@ -115,18 +123,26 @@ function countLegend(shapes) {
   counts.forEach((span, g) => { span.textContent = `(${n[g]})`; span.parentNode.classList.toggle("none", !n[g]); });
 }
 function describe() { // the plot in words, as it is drawn now
-  const curves = view.show !== "columns", said = [];
+  const curves = view.show !== "columns" && metrics.length > 0, smoothed = view.smoothing !== "0", said = [];
   $("of-curves").hidden = !curves;
-  $("of-columns").hidden = curves;
-  $("smoothed").textContent = view.smoothing === "0" ? "none" : view.smoothing;
+  $("of-columns").hidden = view.show !== "columns";
+  $("smoothed").textContent = smoothed ? view.smoothing : "none";
   if (!metrics.length) said.push("No run has a learning curve.");
-  if (view.show === "runs") said.push(`Learning curves: ${yTitle()} at every evaluation of the runs that match. Point at a curve or a row to name it, or choose a row to keep its curve lit.`);
-  if (view.show === "settings") said.push(`The mean of ${yTitle()} over the runs of a setting that match; the band reaches from the lowest to the highest of them. Both end where one of these runs has no value at the step.`);
-  if (view.show === "columns") said.push(`Each point is a run: ${yTitle()} upwards, ${xTitle()} to the right. Point at it or at a row to name it.`);
+  if (view.show === "runs") {
+    said.push(`Learning curves: ${yTitle()} of the runs that match. Point at a curve or a row to name it, or choose a row to keep its curve lit.`);
+    if (smoothed) said.push("Lines are smoothed by an exponential moving average; what was measured is faint.");
+  }
+  if (view.show === "settings") {
+    said.push(`The mean of ${yTitle()} over the runs of a setting that match; the band reaches from the lowest to the highest of them.`);
+    said.push("Drawn only where each of them has a value at the step.");
+    if (smoothed) said.push("Means are smoothed by an exponential moving average, bands are not.");
+  }
+  if (view.show === "columns") {
+    said.push(`Each point is a run: ${yTitle()} upwards, ${xTitle()} to the right. Point at it or at a row to name it.`);
+  }
   if (view.show) said.push("In brackets: how many runs of a setting are drawn.");
-  if (curves && view.smoothing !== "0") said.push(`Lines are smoothed by an exponential moving average${view.show === "runs" ? "; what was measured is faint" : ", bands are not"}.`);
-  if (curves && metrics.length && view.x === "time") said.push("When an evaluation took place is not known: the wall time of a run is spread evenly over its steps.");
-  if (curves && DATA.thinned) said.push(`Of a run with more than ${plural(DATA.thinned, "evaluation")} only so many are drawn, evenly spread, and the last.`);
+  if (curves && view.x === "time") said.push("The wall time of a run is spread evenly over its steps: when each evaluation took place is not known.");
+  if (curves && DATA.thinned) said.push(`Of more than ${plural(DATA.thinned, "evaluation")} of a run a part is drawn, evenly spread, and the last.`);
   if (curves && DATA.left_out) said.push(`Not in this page, because it would grow too large: ${DATA.left_out}.`);
   if (groups.length > 64) said.push("Looks repeat after 64 settings.");
   $("about-curves").textContent = said.join(" ");

@@ -9,8 +9,8 @@ function start() {
   $("tools").hidden = false;
   $("plot").hidden = $("legend").hidden = $("drawing").hidden = !view.show;
   if (example >= 0) {
-    const middle = number(median(example));
-    $("example").textContent = `${/\s/.test(DATA.metric) ? `"${DATA.metric}"` : DATA.metric}>${Number.isFinite(middle) ? Number(middle.toPrecision(3)) : 0}`;
+    const middle = number(median(example)), name = /\s/.test(DATA.metric) ? `"${DATA.metric}"` : DATA.metric;
+    $("example").textContent = `${name}>${Number.isFinite(middle) ? Number(middle.toPrecision(3)) : 0}`;
   }
   makeHead();
   makeLegend();
