@@ -15,7 +15,7 @@ import yaml
 from labkit.reporting.checks import find_warnings
 from labkit.reporting.findings import find
 from labkit.reporting.names import Label
-from labkit.reporting.pages import html_page
+from labkit.reporting.pages import page_curves
 from labkit.reporting.pages.contents import Contents
 from labkit.reporting.pages.html_page import write_page
 from labkit.reporting.study_file import read_study_file
@@ -190,8 +190,8 @@ def test_every_metric_but_those_of_test_can_be_drawn_and_that_of_the_report_come
 def test_metrics_that_do_not_fit_are_named_and_the_losses_come_before_others(
     study: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(html_page, "MOST_KEPT", 3 * 2 * EPOCHS)
-    monkeypatch.setattr(html_page, "NAMED", 1)
+    monkeypatch.setattr(page_curves, "MOST_KEPT", 3 * 2 * EPOCHS)
+    monkeypatch.setattr(page_curves, "NAMED", 1)
     for seed in range(2):
         add_run(study, seed=seed)
     data = data_of(page_of(study))
@@ -202,7 +202,7 @@ def test_metrics_that_do_not_fit_are_named_and_the_losses_come_before_others(
 def test_long_runs_are_thinned_to_steps_that_they_share_with_the_first_and_the_last(
     study: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(html_page, "MOST_OF_RUN", 3)
+    monkeypatch.setattr(page_curves, "MOST_OF_RUN", 3)
     names = [add_run(study, seed=seed).name for seed in range(3)]
     for name, rows in zip(names, (3, 6, 12), strict=True):
         body = [f"{step},{step / 100}" for step in range(rows)]
@@ -210,7 +210,7 @@ def test_long_runs_are_thinned_to_steps_that_they_share_with_the_first_and_the_l
     data = data_of(page_of(study))
     assert sorted(data["steps"]) == [[0, 1, 2], [0, 2, 4, 5], [0, 4, 8, 11]]
     assert (data["thinned"], data["epochs"]) == (3, [])
-    monkeypatch.setattr(html_page, "MOST_DRAWN", 6)
+    monkeypatch.setattr(page_curves, "MOST_DRAWN", 6)
     assert sorted(data_of(page_of(study))["steps"]) == [[0, 2], [0, 4, 5], [0, 8, 11]]
 
 
