@@ -13,14 +13,15 @@ import numpy as np
 import pytest
 import yaml
 from labkit.reporting.figures import draw_figures, find_function
-from labkit.reporting.figures.style import STYLE, Drawing
+from labkit.reporting.figures.style import MOST_POINTS, STYLE, Drawing
 from labkit.reporting.findings import find
+from labkit.reporting.report import report
 from labkit.runs.study import read_study
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from report_studies import found
+from report_studies import found, report_config
 from run_folders import add_run, add_test, change_record, write_json
 from small_runs import ROOT
 
@@ -123,9 +124,9 @@ def test_a_students_figure_is_drawn_even_in_place_of_ours(study: Path, tmp_path:
         "    figure.subplots().hist(findings.results.values[findings.results.metric])\n"
         "    return [('histogram', figure, 'How often.')]\n"
     )
-    captions, not_drawn = draw_figures(found(study), ["cost", "swept_keys"], "own_figures", WIDTH, FONT, tmp_path)
-    assert captions == {"histogram": "How often."}
-    assert not_drawn == ["swept_keys: the runs differ in nothing but the seed."]
+    made = draw_figures(found(study), ["cost", "swept_keys"], "own_figures", WIDTH, FONT, tmp_path)
+    assert made.captions == {"histogram": "How often."}
+    assert made.not_drawn == ["swept_keys: the runs differ in nothing but the seed."]
     assert {path.suffix for path in tmp_path.glob("histogram.*")} == {".pdf", ".png"}
 
 
@@ -152,17 +153,76 @@ def test_a_file_without_the_function_and_a_name_used_twice_are_said(study: Path,
         draw_figures(found(study), ["cost", "cost"], OWN, WIDTH, FONT, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("def mine(findings, width_cm):\n    return findings.nothing\n", "AttributeError: 'Findings' object has no"),
+        ("def mine(findings, width_cm):\n    raise ValueError('first\\nsecond')\n", "ValueError: first second;"),
+        ("def mine(findings, width_cm):\n    return [('a', None, 'b')]\n", "AttributeError: 'NoneType' object"),
+        ("def mine(findings, width_cm):\n    return 7\n", "TypeError: 'int' object is not iterable"),
+        ("def mine(:\n", "SyntaxError: invalid syntax (mine.py, line 1)"),
+        ("import nowhere\n", "ModuleNotFoundError: No module named 'nowhere'"),
+    ],
+)
+def test_a_figure_that_fails_costs_itself(
+    text: str, said: str, study: Path, tmp_path: Path, package: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_run(study)
+    (package / "mine.py").write_text(text)
+    report(report_config(study, figures=["mine", "cost"], figures_package="own_figures"))
+    folder = study.parents[1] / "reports" / study.name
+    output = capsys.readouterr().out
+    (line,) = [line for line in output.splitlines() if "mine: failed" in line]
+    assert line.startswith(f"  warning: mine: failed: {said}")
+    assert line.endswith("; the traceback is in report.log")
+    assert "mine: failed" in (folder / "report.html").read_text("utf-8")
+    log = (folder / "report.log").read_text("utf-8")
+    assert "Traceback (most recent call last)" in log
+    assert said.split(":")[0] in log
+    assert {path.name for path in (folder / "figures").iterdir()} == {"cost.pdf", "cost.png"}
+    assert (folder / "report.pdf").exists()
+    report(report_config(study, figures=["cost"]))
+    assert not (folder / "report.log").exists()
+
+
+def test_a_curve_of_many_rows_is_drawn_with_its_peaks_and_not_with_all_points(study: Path) -> None:
+    for seed in range(3):
+        run = add_run(study, "net2", seed)
+        rows = [f"{step},0.5,{9 if step == 777 else 0.5}" for step in range(20_000)]
+        (run / "metrics.csv").write_text("\n".join(["step,train/accuracy,validation/accuracy", *rows]) + "\n")
+    figure, _ = drawn("learning_curves", study)["learning_curves"]
+    (thin,) = [found for found in figure.axes[1].collections if isinstance(found, LineCollection)]
+    for line in thin.get_segments():
+        assert len(line) <= MOST_POINTS + 2
+        assert [777, 9] in line.tolist()
+        assert line[[0, -1], 0].tolist() == [0, 19_999]
+    (mean,) = figure.axes[1].get_lines()
+    assert len(points(mean)) <= MOST_POINTS + 2
+
+
+def test_a_thousand_classes_are_an_image(study: Path, tmp_path: Path) -> None:
+    counts = np.eye(1000, dtype=int) * 40
+    counts[7] = 0
+    change_record(add_run(study), confusion_matrix=counts.tolist())
+    draw_figures(found(study), ["confusion_matrix"], OWN, WIDTH, FONT, tmp_path)
+    assert (tmp_path / "confusion_matrix.pdf").stat().st_size < 500_000
+    figure, _ = drawn("confusion_matrix", study)["confusion_matrix"]
+    (image,) = figure.axes[0].get_images()
+    assert np.isnan(np.ma.filled(image.get_array(), np.nan)[7]).all()
+    assert_whole(figure)
+
+
 def test_every_figure_is_as_wide_as_asked_and_what_is_not_drawn_is_said(study: Path, tmp_path: Path) -> None:
     add_three(study)
-    captions, not_drawn = draw_figures(found(study, **PLAN), NAMES, OWN, 8.5, FONT, tmp_path)
-    assert list(captions) == [
+    made = draw_figures(found(study, **PLAN), NAMES, OWN, 8.5, FONT, tmp_path)
+    assert list(made.captions) == [
         *("comparison", "learning_curves", "paired_seeds", "paired_differences", "confusion_matrix", "cost"),
     ]
-    assert not_drawn == [
+    assert made.not_drawn == [
         "swept_keys: model is all that varies, and figure comparison shows what it does.",
         "attention: no run with results is a transformer.",
     ]
-    for name in captions:
+    for name in made.captions:
         box = re.search(rb"/MediaBox \[ 0 0 ([\d.]+) ", (tmp_path / f"{name}.pdf").read_bytes())
         assert box
         assert float(box[1]) == pytest.approx(8.5 / 2.54 * 72, abs=0.01)

@@ -7,7 +7,7 @@ from jinja2 import Template
 
 from labkit.reporting.checks import find_warnings
 from labkit.reporting.collect import runs_rows
-from labkit.reporting.figures import draw_figures
+from labkit.reporting.figures import Drawn, draw_figures
 from labkit.reporting.findings import find, summary_rows
 from labkit.reporting.names import read_labels
 from labkit.reporting.pages.contents import Contents
@@ -30,13 +30,11 @@ def write_outputs(folder: Path, study: Study, config: ReportConfig, target: Path
     (folder / "figures").mkdir()
     file = read_study_file(Path(config.study_files_dir), study.name)
     findings = None
-    captions: dict[str, str] = {}
-    not_drawn: list[str] = []
+    drawn = Drawn({}, [], {})
     warnings = study.warnings
     if study.ended:
         findings = find(study, file, config.metric, config.direction, config.repeats, read_labels(config.labels))
-        warnings = find_warnings(findings)
-        captions, not_drawn = draw_figures(
+        drawn = draw_figures(
             findings,
             config.figures,
             config.figures_package,
@@ -44,6 +42,9 @@ def write_outputs(folder: Path, study: Study, config: ReportConfig, target: Path
             config.figure_font,
             folder / "figures",
         )
+        warnings = [*find_warnings(findings), *drawn.failed]
+        if drawn.failed:
+            _write(folder / "report.log", "\n".join(f"{name}\n{trace}" for name, trace in drawn.failed.items()))
         write_rows(folder / "summary.csv", summary_rows(findings.results, findings.summary))
         write_rows(folder / "comparisons.csv", comparison_rows(findings))
     write_rows(folder / "runs.csv", runs_rows(findings.results if findings else None, study))
@@ -54,7 +55,7 @@ def write_outputs(folder: Path, study: Study, config: ReportConfig, target: Path
         _write(path.with_suffix(".md"), to_markdown(table))
         _write(path.with_suffix(".tex"), to_latex(fitting(name, table)))
     _write(folder / "numbers.tex", to_macros(study, findings))
-    contents = Contents(study, file, findings, tables, captions, not_drawn, warnings)
+    contents = Contents(study, file, findings, tables, drawn.captions, drawn.not_drawn, warnings)
     write_document(folder, contents)
     write_page(folder, contents)
     _write(folder / "analysis.py", _analysis(study.name, target))

@@ -79,13 +79,17 @@ def _draw(
     seeds = seeds.where(np.isfinite(seeds)).dropna(axis=1, how="all")
     if seeds.empty:
         return
-    lines = [np.column_stack([values.index, values]) for values in (seeds[run].dropna() for run in seeds)]
+    curves = [seeds[run].dropna() for run in seeds]
+    curves = [curve.iloc[style.telling(curve.to_numpy())] for curve in curves]
+    lines = [np.column_stack([curve.index, curve]) for curve in curves]
     axes.add_collection(LineCollection(lines, colors=look["color"], linewidths=0.4, alpha=0.5))
     complete = seeds.dropna()
     _, mean, _, half = describe(complete.to_numpy(), test_per_train)
-    low, high = np.clip([mean - half, mean + half], *bounds)
-    axes.fill_between(complete.index, low, high, color=look["color"], alpha=0.15, linewidth=0)
-    axes.plot(complete.index, mean, linewidth=1.3, markersize=2.5, markevery=max(1, len(complete) // 6), **look)
+    shown = style.telling(mean)
+    steps = complete.index.to_numpy()[shown]
+    low, high = np.clip([mean - half, mean + half], *bounds)[:, shown]
+    axes.fill_between(steps, low, high, color=look["color"], alpha=0.15, linewidth=0)
+    axes.plot(steps, mean[shown], linewidth=1.3, markersize=2.5, markevery=max(1, len(steps) // 6), **look)
 
 
 def _quantities(results: Results) -> list[str]:

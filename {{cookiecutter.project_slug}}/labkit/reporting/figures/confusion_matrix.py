@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import QuadMesh
+from matplotlib.cm import ScalarMappable
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
@@ -21,7 +21,7 @@ from labkit.runs.study import Run
 MOST_PANELS = 4
 LETTER = 0.065  # inches: the width of a letter
 MOST_LETTERS = 16  # of the name of a class beside the matrix
-STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)  # from class to class with a tick
+STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 10_000, 10**9)  # from class to class with a tick
 
 
 @dataclass
@@ -111,7 +111,7 @@ def _draw(panels: list[_Panel], classes: list[str], width_cm: float) -> Figure:
     rows = -(-len(panels) // columns)
     side = min(inches - 0.6, 3.2) if columns == 1 else (inches - 1.1) / 2
     longest = LETTER * max(map(len, classes))
-    turned = longest > max(side / len(classes), 3 * LETTER)
+    turned = longest > _step(len(classes), side) * side / len(classes)
     below = longest if turned else 0.0
     side = min(side, (inches - 1.1 - longest) / columns)
     names = [style.wrap(panel.name, int(side * 14)) for panel in panels]
@@ -137,18 +137,23 @@ def _draw(panels: list[_Panel], classes: list[str], width_cm: float) -> Figure:
     return figure
 
 
-def _draw_matrix(axes: Axes, counts: Array, names: list[str], side: float, turn: int) -> QuadMesh:
+def _draw_matrix(axes: Axes, counts: Array, names: list[str], side: float, turn: int) -> ScalarMappable:
     total = counts.sum(1, keepdims=True)
     shares = 100 * np.divide(counts, total, out=np.full_like(counts, np.nan), where=total > 0)
     classes = len(counts)
     texts = [[_percent(share) for share in row] for row in shares] if classes <= side * 4.6 else None
     mesh = style.draw_cells(axes, shares, texts, cmap="Blues", norm=PowerNorm(0.5, 0, 100))
-    shown = range(0, classes, next(step for step in STEPS if classes <= side * 7 * step))
+    shown = range(0, classes, _step(classes, side))
     for axis in (axes.xaxis, axes.yaxis):
         style.set_ticks(axis, [number + 0.5 for number in shown], [names[number] for number in shown])
     axes.tick_params(axis="x", rotation=turn)
     axes.set_aspect("equal")
     return mesh
+
+
+def _step(classes: int, side: float) -> int:
+    """From class to class with a tick, so that the ticks do not touch."""
+    return next(step for step in STEPS if classes <= side * 7 * step)
 
 
 def _percent(share: float) -> str:

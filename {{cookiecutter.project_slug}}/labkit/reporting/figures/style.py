@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.collections import QuadMesh
+from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
@@ -29,6 +30,8 @@ Draw = Callable[[Findings, float], list[Drawing] | str]
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#999999"]
 LINES: list[Any] = ["-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (8, 3))]
 MARKERS = ["o", "s", "^", "D", "v", "P", "X", "<"]
+MOST_POINTS = 400  # of a line: a panel is not wider
+MOST_CELLS = 60  # on a side of a map, as rectangles
 MOST_CURVES = len(COLOURS)  # more lines in one plot cannot be told apart
 MOST_LINES = 40  # of labels beside a plot; more do not fit on a page with a caption
 MOST_LABEL_LINES = 4
@@ -103,6 +106,16 @@ def spans(values: Array) -> bool:
     return bool(values.size and values.min() > 0 and values.max() >= 99.9 * values.min())
 
 
+def telling(values: Array) -> npt.NDArray[np.intp]:
+    """The positions of what a line of these values shows: of each stretch the lowest and the highest one."""
+    positions = np.arange(len(values))
+    if len(values) <= MOST_POINTS:
+        return positions
+    stretches = np.array_split(positions, MOST_POINTS // 2)
+    ends = [stretch[extreme(values[stretch])] for stretch in stretches for extreme in (np.argmin, np.argmax)]
+    return np.unique([0, *ends, len(values) - 1])
+
+
 def beside_each_other(rows: Array, seeds: list[Array], half: float) -> tuple[Array, Array]:
     """x and y of the seeds of each row, up to `half` above and below it."""
     y = []
@@ -165,11 +178,15 @@ def add_legend(
 
 def draw_cells(
     axes: Axes, values: Array, texts: list[list[str]] | None, rotation: float = 0, **colours: Any
-) -> QuadMesh:
+) -> ScalarMappable:
     """A map of values (rows, columns), the first row on top, with a text in each cell; NaN is hatched."""
-    edges = "white" if max(values.shape) <= 30 else "none"
     axes.patch.set(hatch="////", edgecolor="#999999", facecolor="white")
-    mesh = axes.pcolormesh(np.ma.masked_invalid(values), edgecolors=edges, linewidth=0.4, **colours)
+    cells = np.ma.masked_invalid(values)
+    if max(values.shape) > MOST_CELLS:  # as an image: a million rectangles are 16 MB and take a minute
+        mesh: ScalarMappable = axes.imshow(cells, extent=(0, values.shape[1], len(values), 0), **colours)
+    else:
+        edges = "white" if max(values.shape) <= 30 else "none"
+        mesh = axes.pcolormesh(cells, edgecolors=edges, linewidth=0.4, **colours)
     axes.set_ylim(len(values), 0)
     if texts is not None:
         brightness = mesh.to_rgba(values)[..., :3] @ np.array([0.299, 0.587, 0.114])
