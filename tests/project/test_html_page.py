@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from labkit.reporting.answer import NOT_SUPPORTED, SHOWN, SUPPORTED
 from labkit.reporting.checks import find_warnings
 from labkit.reporting.findings import find
 from labkit.reporting.names import Label
@@ -249,10 +250,14 @@ def test_the_answer_comes_with_the_numbers_behind_it(study: Path) -> None:
     for seed in range(5):
         add_run(study, "net2", seed, 0.9 + seed / 1000)
         add_run(study, "net5", seed, 0.95 + seed / 900)
-    text = Elements(page_of(study, STUDY_FILE)).text
+    page = page_of(study, STUDY_FILE)
+    text = Elements(page).text
     for part in ("Five hidden layers", "H1: a(net5) > a(net2)", "Answer", "net5 against net2", "Holm-adjusted p"):
         assert part in text
     assert re.search(r"Answer\s*supported", text)
+    assert '<div class="answer supported">' in page
+    for word in (SUPPORTED, SHOWN, NOT_SUPPORTED):  # the style knows each that decides
+        assert f".answer.{word.replace(' ', '-')} {{" in page
     assert "No answer here" in Elements(page_of(study, STUDY_FILE, "validation/loss")).text
 
 

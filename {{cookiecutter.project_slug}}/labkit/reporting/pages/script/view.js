@@ -1,7 +1,8 @@
 // ---- what the reader chose: everything that is shown depends on this, and the address keeps it
 const names = rows.map((row) => row[0]), numbers = columns.filter((_, c) => numeric[c]);
 const own = numbers.includes(DATA.metric) ? DATA.metric : numbers[0]; // the metric of the report
-const varied = numbers.filter((name) => name !== own && name !== "seed" && new Set(cells[columns.indexOf(name)].filter((v) => !isBlank(v))).size > 1);
+const different = (name) => new Set(cells[columns.indexOf(name)].filter((v) => !isBlank(v))).size;
+const varied = numbers.filter((name) => name !== own && name !== "seed" && different(name) > 1);
 const WALL = columns.indexOf("wall_s");
 const SCALES = { auto: "automatic", linear: "linear", log: "logarithmic" };
 const choices = { // {a control or a list: {what it may be: what it is called}}
@@ -36,11 +37,11 @@ const CONTROLS = ["show", "metric", "x", "scale", "smoothing", "across", "across
 function named(list, called = (name) => name) {
   return Object.fromEntries(list.map((name) => [name, called(name)]));
 }
-function readAddress() { // what the page does not know is left as it was
+function readAddress() { // what the page does not know, or what is not said, is as at first
   const said = new URLSearchParams(location.hash.slice(1));
   for (const [key, normal] of Object.entries(DEFAULTS)) {
     const values = said.getAll(key).filter((value) => !choices[key] || Object.hasOwn(choices[key], value));
-    view[key] = Array.isArray(normal) ? values : values[0] ?? normal;
+    view[key] = Array.isArray(normal) ? [...new Set(values)] : values[0] ?? normal;
   }
   view.compare = view.compare.slice(0, 2);
   $("filter").value = view.filter;
