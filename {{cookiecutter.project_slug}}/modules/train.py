@@ -49,8 +49,8 @@ def train(config: TrainConfig) -> None:
             with log_kept(folder, quiet=in_sweep()) as log:
                 # Record: where this run comes from, before its first step.
                 files = {"split.npz": data.split.to_bytes(), **hydra_snapshot()}
-                about = {"data_fingerprint": data.fingerprint, "command": rerun_command(), "files": files}
-                first(lambda: record_start(folder, config, log, **about))
+                about = {"data_fingerprint": data.fingerprint, "command": rerun_command(), "device": device.type}
+                first(lambda: record_start(folder, config, log, files=files, **about))
                 with (
                     state_kept(folder, log),
                     Recorder(folder, log, interruption, run_id(config), config.system, trainer.workload) as recorder,

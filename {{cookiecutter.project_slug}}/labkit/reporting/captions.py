@@ -101,6 +101,25 @@ PROVENANCE = (
 )
 
 
+SPENT = (
+    "What the study took in all: every launch from its start to its end, of runs with and without results. CPU-hours: "
+    "hours times threads and processes; GPU-hours: hours times processes, of launches on a GPU. Restarted: what "
+    "restart=true has deleted."
+)
+
+
+def target_caption(findings: Findings) -> str:
+    results = findings.results
+    target = results.amount(findings.target or math.nan)
+    file = findings.file
+    which = "the target of the study's file" if file and file.target is not None else "the mean of the baseline"
+    return paragraph(
+        f"How long a run took until {results.title} first reached {target}, {which}: mean over the runs that reached "
+        f"it, and the slowest of them. Time: the wall time of a run in proportion to its steps.",
+        "Runs that never reached it are not in the means: compare settings that reached it in all runs.",
+    )
+
+
 def summary_caption(findings: Findings, metric: str) -> str:
     results = findings.results
     marks = f"No best is marked: it would be chosen by {results.title}, not here."

@@ -18,6 +18,7 @@ from labkit.reporting.plan import Plan, find_groups, make_plan, pairs_with_basel
 from labkit.reporting.statistics import Estimate, describe
 from labkit.reporting.study_file import BEST as BEST_EVALUATION
 from labkit.reporting.study_file import StudyFile
+from labkit.reporting.target import Reached, times_to
 from labkit.reporting.tuning import Tuned, tune
 from labkit.runs.json_shapes import is_number
 from labkit.runs.study import Study
@@ -54,6 +55,21 @@ class Findings:
     def tuned(self) -> list[Tuned]:
         """The best setting of each model, where several were tried."""
         return tune(self.results, self.blocks, self.summary[self.results.metric], self.file, self.alpha)
+
+    @property
+    def target(self) -> float | None:
+        """A value of the metric to be reached: of the study's file, or the mean of the baseline."""
+        if self.file and self.file.target is not None:
+            return self.file.target
+        means = [self.summary[self.results.metric][i].mean for i in self.baselines]
+        return means[0] if len(means) == 1 and np.isfinite(means[0]) else None
+
+    @functools.cached_property
+    def target_times(self) -> list[list[Reached]] | None:
+        """Per group, of the runs that reached the target. None without one, or for a metric without a curve."""
+        if self.target is None or self.results.metric not in self.results.curves:
+            return None
+        return times_to(self.results, self.target)
 
     @functools.cached_property
     def interactions(self) -> Interactions | None:
@@ -117,7 +133,9 @@ def find(
     results = collect(study, metric, direction, repeats, labels or {}, file.select if file else BEST_EVALUATION)
     if file:
         factor = results.names.factor(file.metric)
-        file = replace(file, smallest_difference=factor * file.smallest_difference)  # in the unit of the values
+        target = None if file.target is None else factor * file.target
+        smallest = factor * file.smallest_difference  # in the unit of the values
+        file = replace(file, smallest_difference=smallest, target=target)
         asked = file if asked else None
     alpha = file.alpha if file else ALPHA
     margin = file.smallest_difference if file else 0.0

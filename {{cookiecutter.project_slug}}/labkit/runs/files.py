@@ -22,6 +22,7 @@ PROVENANCE = "provenance.json"  # one entry per launch
 LOG = "train.log"
 LOCK = ".lock"
 PLANS = ".sweeps"  # in a study's folder: the members of its sweeps
+DISCARDED = ".discarded"  # ... and what the runs took that a restart has deleted
 
 
 @contextlib.contextmanager

@@ -22,6 +22,7 @@ from labkit.runs.identity import ABSENT, differences, run_id
 from labkit.runs.interruption import Interrupted
 from labkit.runs.progress import LogFile, open_log
 from labkit.runs.recorder import Recorder
+from labkit.runs.spent import ended_launches
 from labkit.secrets import redact
 
 
@@ -36,6 +37,7 @@ def record_start(
     *,
     data_fingerprint: str,
     command: str,
+    device: str,
     files: Mapping[str, bytes],
 ) -> None:
     """Writes config.yaml, one more entry of provenance.json, and the other `files` that belong to the run, by name.
@@ -46,13 +48,13 @@ def record_start(
     saved = folder.read_config()
     if saved and (keys := differences(saved, asdict(config), config.NEUTRAL)):
         raise ValueError(f"{folder.path}: holds a run with another {', '.join(keys)}; remove or rename that folder")
-    launches = read_json(folder.provenance) or []
+    launches = ended_launches(folder)
     if launches and launches[-1]["data_fingerprint"] != data_fingerprint:
         raise ValueError(
             f"{folder.path}: began on other data ({launches[-1]['data_fingerprint']}); add restart=true to start over"
         )
     record = provenance.launch_record(command, now()) | _gpu()
-    record |= {"threads": torch.get_num_threads(), "processes": world_size()}
+    record |= {"device": device, "threads": torch.get_num_threads(), "processes": world_size()}
     record |= {"data_fingerprint": data_fingerprint, "diff": None}
     record |= {"study_file": provenance.study_files().get(config.study)}
     if launches and launches[-1]["code_id"] != record["code_id"]:

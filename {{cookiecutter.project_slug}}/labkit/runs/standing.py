@@ -10,6 +10,7 @@ from labkit.runs.files import LOCK
 from labkit.runs.folder import RunFolder
 from labkit.runs.identity import data_version, differences, run_path
 from labkit.runs.provenance import code_id
+from labkit.runs.spent import keep_spent
 
 
 def in_sweep() -> bool:
@@ -80,5 +81,6 @@ def _delete(folder: RunFolder, config: RunConfig) -> None:
     megabytes = sum(path.lstat().st_size for path in files) / 2**20
     state = folder.read_state()
     done = f"{state.get('status', 'not begun')} at step {state.get('step', 0)}"
+    keep_spent(folder)
     print(f"restart: deletes {folder.path} ({done}, {len(files)} files, {megabytes:.1f} MB)", flush=True)
     folder.clear()

@@ -15,8 +15,9 @@ from labkit.reporting.grouping import Group
 from labkit.reporting.pages.macro_names import Name, macro_names
 from labkit.reporting.rounding import decimals_for, p_value, percent, rounded, three_digits
 from labkit.reporting.statistics import CONFIDENCE
-from labkit.reporting.tables.costs import COSTS, mean_cost
+from labkit.reporting.tables.costs import COSTS, mean_cost, total_spent
 from labkit.reporting.tables.latex import escape_latex
+from labkit.runs.spent import spent
 from labkit.runs.study import STATUSES, Study
 from labkit.text import one_line, quantity_of, shortened
 
@@ -73,6 +74,10 @@ def _of_runs(study: Study) -> Iterator[_Number]:
     yield _Number(_name("runs with results"), len(study.ended), "runs that the numbers are made of")
     for status in STATUSES:
         yield _Number(_name(f"runs {status}"), counts.get(status, 0), f"runs that are {status}")
+    total = total_spent(spent(study))
+    for what, hours in (("hours", total.hours), ("CPU hours", total.cpu_hours), ("GPU hours", total.gpu_hours)):
+        meaning = f"{what} of the whole study, also of runs that failed or were repeated"
+        yield _Number(_name("total", what), hours, meaning, three_digits(hours))
 
 
 def _of_study(findings: Findings) -> Iterator[_Number]:

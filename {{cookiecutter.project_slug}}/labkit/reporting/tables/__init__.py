@@ -7,7 +7,7 @@ eyes.
 from labkit.reporting.findings import Findings
 from labkit.reporting.tables.choices import interaction_table, scores_table, tuned_table
 from labkit.reporting.tables.comparisons import ablation_table, comparison_table
-from labkit.reporting.tables.costs import cost_table
+from labkit.reporting.tables.costs import cost_table, spent_table, target_table
 from labkit.reporting.tables.formats import Table
 from labkit.reporting.tables.metrics import per_class_table, summary_table
 from labkit.reporting.tables.provenance import data_table, provenance_table
@@ -34,8 +34,10 @@ def make_tables(study: Study, findings: Findings | None) -> dict[str, Table]:
             name = f"per_class_{file_word(block.label)}" if block.label else "per_class"
             tables[name] = per_class_table(findings.within(block), block.label)
         tables["cost"] = cost_table(results)
+        tables["time_to_target"] = target_table(findings)
         tables["runs"] = runs_table(results)
         _put_best_first(tables, findings)
+    tables["cost_of_study"] = spent_table(study)
     tables["unfinished"] = unfinished_table(study)
     if study.ended:
         tables["data"] = data_table(study)

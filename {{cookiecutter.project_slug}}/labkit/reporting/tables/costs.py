@@ -1,16 +1,19 @@
 """What the results cost."""
 
 import math
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from labkit.reporting.captions import cost_caption
+from labkit.reporting.captions import SPENT, cost_caption, target_caption
 from labkit.reporting.collect import Results
+from labkit.reporting.findings import Findings
 from labkit.reporting.grouping import Group
 from labkit.reporting.rounding import three_digits
 from labkit.reporting.statistics import NAN
 from labkit.reporting.tables.formats import Table, settings_columns
 from labkit.runs.json_shapes import is_number
-from labkit.runs.study import Run
+from labkit.runs.spent import Spent, spent
+from labkit.runs.study import Run, Study
 
 
 class Cost(NamedTuple):
@@ -54,3 +57,48 @@ def cost_of(run: Run, key: str) -> float:
     """NaN where it was not measured."""
     value = run.record["cost"].get(key)
     return float(value) if is_number(value) else NAN
+
+
+def spent_table(study: Study) -> Table | None:
+    """What all launches took, also those of runs without results. None where nothing is known of any."""
+    rows = spent(study)
+    if not any(row.hours for row in rows):
+        return None
+    rows.append(total_spent(rows))
+    numbers = [("runs", [str(row.runs) for row in rows]), ("hours", [three_digits(row.hours) for row in rows])]
+    numbers.append(("CPU-hours", [three_digits(row.cpu_hours) for row in rows]))
+    if any(row.gpu_hours for row in rows):
+        numbers.append(("GPU-hours", [three_digits(row.gpu_hours) for row in rows]))
+    return Table.of_columns([("runs that are", [row.status for row in rows])], numbers, SPENT)
+
+
+def total_spent(rows: list[Spent]) -> Spent:
+    """The last row of the table."""
+    return Spent(
+        "all",
+        sum(row.runs for row in rows),
+        sum(row.hours for row in rows),
+        sum(row.cpu_hours for row in rows),
+        sum(row.gpu_hours for row in rows),
+    )
+
+
+def target_table(findings: Findings) -> Table | None:
+    """How long each setting took to reach the target. None where there is no target."""
+    times = findings.target_times
+    if times is None:
+        return None
+    groups = findings.results.groups
+    numbers = [
+        ("reached", [f"{len(of_group)} of {len(group.runs)}" for of_group, group in zip(times, groups, strict=True)]),
+        ("steps", [three_digits(mean_of(time.steps for time in of_group)) for of_group in times]),
+        ("time (s)", [three_digits(mean_of(time.seconds for time in of_group)) for of_group in times]),
+        ("slowest (s)", [three_digits(max((time.seconds for time in of_group), default=NAN)) for of_group in times]),
+    ]
+    return Table.of_columns(settings_columns(groups), numbers, target_caption(findings))
+
+
+def mean_of(values: Iterable[float]) -> float:
+    """NaN of nothing."""
+    there = list(values)
+    return sum(there) / len(there) if there else NAN
