@@ -5,6 +5,9 @@ from pathlib import Path
 
 from jinja2 import Template
 
+from labkit.reporting.checklist import make_checklist
+from labkit.reporting.checklist import to_latex as to_latex_list
+from labkit.reporting.checklist import to_markdown as to_markdown_list
 from labkit.reporting.checks import find_warnings
 from labkit.reporting.collect import runs_rows
 from labkit.reporting.figures import Drawn, draw_figures
@@ -47,6 +50,9 @@ def write_outputs(folder: Path, study: Study, config: ReportConfig, target: Path
             _write(folder / "report.log", "\n".join(f"{name}\n{trace}" for name, trace in drawn.failed.items()))
         write_rows(folder / "summary.csv", summary_rows(findings.results, findings.summary))
         write_rows(folder / "comparisons.csv", comparison_rows(findings))
+        checklist = make_checklist(findings, Path(config.study_files_dir))
+        _write(folder / "checklist.md", to_markdown_list(checklist))
+        _write(folder / "checklist.tex", to_latex_list(checklist))
     write_rows(folder / "runs.csv", runs_rows(findings.results if findings else None, study))
     tables = make_tables(study, findings)
     for name, table in tables.items():

@@ -13,7 +13,7 @@ from typing import Any
 from labkit.reporting.names import read_labels
 from labkit.runs.places import read_places
 from labkit.runs.study import find_studies, no_garbage
-from labkit.text import one_line
+from labkit.text import counted, one_line
 
 WRITTEN = ".written"  # lists what a report consists of: files of yours beside it are never removed
 
@@ -35,11 +35,14 @@ class ReportConfig:
     more_runs_dirs: list[str]
     reports_dir: str
     study_files_dir: str
+    audit: str | None
 
 
 def report(config: ReportConfig) -> None:
     """Write the report of the study, or of every study, and say where it is. A study that has none does not keep the
     others from theirs."""
+    if config.audit:
+        return _audit(Path(config.audit), config)
     _check(config)
     problems = []
     unknown = dict.fromkeys(config.labels, "")
@@ -56,6 +59,18 @@ def report(config: ReportConfig) -> None:
         print(one_line(f"error: {problem}"), file=sys.stderr)
     if problems:
         raise problems[0]
+
+
+def _audit(text: Path, config: ReportConfig) -> None:
+    """Print what the text claims without a run behind it."""
+    from labkit.reporting.audit import audit
+
+    if not text.exists():
+        raise ValueError(f"audit: there is no {text}; name the folder of your text, such as thesis/")
+    found = audit(text, Path(config.reports_dir), [config.runs_dir, *config.more_runs_dirs])
+    print("\n".join(map(one_line, found)) or f"{text}: every number, figure and table comes from a report as it is now")
+    if found:
+        raise ValueError(f"audit: {counted(len(found), 'place')} to mend in {text}")
 
 
 @no_garbage()

@@ -115,8 +115,30 @@ def git_state() -> dict[str, Any]:
     return {"commit": commit, "dirty": dirty, "remote": remote, "missing": None}
 
 
-def _git(*arguments: str, env: dict[str, str] | None = None) -> bytes:
-    return subprocess.run(["git", *arguments], cwd=ROOT, env=env, capture_output=True, check=True).stdout
+def proof_of_study_file(path: Path, records: list[dict[str, Any]]) -> tuple[str, str]:
+    """Whether the study's file was committed before its runs and is the same now: a sentence that proves it, and one on
+    what is missing; one of them is empty.
+
+    Git is the witness: the commit that a run names holds the file, and so do all later ones.
+    """
+    now = digest(path.read_bytes())
+    launches = [record["launches"][0] for record in records]
+    other = sum(launch.get("study_file") != now for launch in launches)
+    if other:
+        return "", f"{path.name} was written or changed after {other} of {len(launches)} runs had begun"
+    commits = sorted({str(launch["git"]["commit"]) for launch in launches})
+    for commit in commits:
+        try:
+            held = _git("show", f"{commit}:./{path.name}", at=path.parent)
+        except (subprocess.CalledProcessError, OSError):
+            return "", f"commit {path.name} before the first run: commit {commit[:12]} does not hold it"
+        if digest(held) != now:
+            return "", f"{path.name} is not what commit {commit[:12]} holds, from which runs were started"
+    return f"{path.name} stands unchanged in every commit from which a run was started: {', '.join(commits)}", ""
+
+
+def _git(*arguments: str, at: Path = ROOT, env: dict[str, str] | None = None) -> bytes:
+    return subprocess.run(["git", *arguments], cwd=at, env=env, capture_output=True, check=True).stdout
 
 
 def gpu_driver() -> str | None:

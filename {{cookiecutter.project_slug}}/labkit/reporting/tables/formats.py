@@ -119,12 +119,16 @@ def _csv_cell(cell: object) -> object:
 
 def to_markdown(table: Table) -> str:
     alignment = [":--" if i < table.text_columns else "--:" for i in range(len(table.header))]
-    rows = [[MARKDOWN.sub(r"\\\1", one_line(cell)) for cell in row] for row in (table.header, *table.rows)]
+    rows = [list(map(escape_markdown, row)) for row in (table.header, *table.rows)]
     for row, column in table.daggers:
         rows[row + 1][column] += "†"
     for row, column in table.bold:
         rows[row + 1][column] = f"**{rows[row + 1][column]}**"
     return "".join(f"| {' | '.join(row)} |\n" for row in (rows[0], alignment, *rows[1:]))
+
+
+def escape_markdown(text: str) -> str:
+    return MARKDOWN.sub(r"\\\1", one_line(text))
 
 
 def breakable(text: str, letters: int = 20) -> str:
