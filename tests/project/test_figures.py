@@ -135,7 +135,7 @@ def test_a_name_without_a_file_is_answered_with_what_there_is_in_both_places(stu
     expected = (
         r"figures: there is no confusion\.py in modules/figures or in labkit/reporting/figures; there are: attention, "
         r"comparison, confusion_matrix, cost, data_sets, interaction, learning_curves, paired_seeds, swept_keys, "
-        r"training_size; "
+        r"time_curves, training_size; "
         r'did you mean "confusion_matrix"\?'
     )
     with pytest.raises(ValueError, match=expected):
@@ -217,6 +217,7 @@ def test_every_figure_is_as_wide_as_asked_and_what_is_not_drawn_is_said(study: P
     made = draw_figures(found(study, **PLAN), NAMES, OWN, 8.5, FONT, tmp_path)
     assert list(made.captions) == [
         *("comparison", "learning_curves", "paired_seeds", "paired_differences", "confusion_matrix", "cost"),
+        "time_curves",
     ]
     assert made.not_drawn == [
         "swept_keys: model is all that varies, and figure comparison shows what it does.",

@@ -58,10 +58,13 @@ def _model(results: Results, position: int) -> str:
 
 def _settings_tried(results: Results) -> dict[tuple[str, tuple[str, ...]], int]:
     """(model, data) -> how many settings: the best of many is better by chance alone, whatever became of the others."""
-    default = _model(results, 0)
+    tried = [(_model(results, i), group.settings) for i, group in enumerate(results.groups)]
+    known = {run.name for group in results.groups for run in group.runs}
+    for name, about in results.about.items():
+        if name not in known and MODEL in about:  # without results
+            tried.append((str(about[MODEL]), {key: str(about[key]) for key in results.groups[0].settings}))
     found: dict[tuple[str, tuple[str, ...]], set[tuple[str, ...]]] = {}
-    for about in results.about.values():
-        settings = {key: str(about[key]) for key in results.groups[0].settings if key in about}
-        data = tuple(settings.get(key, "") for key in results.blocks)
-        found.setdefault((settings.get(MODEL, default), data), set()).add(tuple(settings.values()))
+    for model, settings in tried:
+        data = tuple(settings[key] for key in results.blocks)
+        found.setdefault((model, data), set()).add(tuple(settings.values()))
     return {key: len(settings) for key, settings in found.items()}

@@ -77,9 +77,9 @@ def total_spent(rows: list[Spent]) -> Spent:
     return Spent(
         "all",
         sum(row.runs for row in rows),
-        sum(row.hours for row in rows),
-        sum(row.cpu_hours for row in rows),
-        sum(row.gpu_hours for row in rows),
+        sum((row.hours for row in rows), 0.0),
+        sum((row.cpu_hours for row in rows), 0.0),
+        sum((row.gpu_hours for row in rows), 0.0),
     )
 
 
