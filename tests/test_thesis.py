@@ -157,7 +157,7 @@ def test_example_compiles_and_shows_what_the_report_says(project: Path) -> None:
     summary = (project / "data/reports/sweep_models/tables/summary.csv").read_text("utf-8").splitlines()
     for cell in (cell for line in summary[1:] for cell in line.split(",")):
         assert cell.replace(" ", "") in shown
-    assert "Thehypothesisissupported" in shown
+    assert "Theanswerofthestudyissupported" in shown
     for figure in (project / "data/reports/sweep_models/figures").glob("*.pdf"):
         assert f"figures/{figure.name}" in said, f"{figure.name} is not in example.tex"
     for table in (project / "data/reports/sweep_models/tables").glob("*.tex"):

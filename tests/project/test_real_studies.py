@@ -1,5 +1,6 @@
 """Studies as they are in practice: what is claimed from them is what they show, in word and number."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,13 +8,14 @@ import numpy as np
 import pytest
 from labkit.reporting.answer import NOT_SUPPORTED, SHOWN, SUPPORTED, Answer
 from labkit.reporting.comparisons import PAIRED, WELCH
+from labkit.reporting.evaluation_set import evaluation_error
 from labkit.reporting.findings import BEST, TIED, Findings, find
 from labkit.reporting.pages.numbers_tex import to_macros
 from labkit.reporting.power import equivalence_power, needed_with_range, paired_t_power, seeds_needed
 from labkit.reporting.tables import make_tables
 from labkit.runs.study import read_study
 from report_studies import A, B, add_seeds, found, labels, pairs, said
-from run_folders import add_run, add_test, change_record, launch, plan
+from run_folders import add_run, add_test, change_record, launch, plan, write_json
 from scipy import stats
 
 NET2 = [0.90, 0.91, 0.92, 0.91, 0.90, 0.92]
@@ -333,6 +335,30 @@ def test_a_caption_says_what_the_interval_does_not_cover(study: Path) -> None:
     assert "over training seeds on one fixed split" in caption
     assert "does not cover the choice of the 359 test examples" in caption
     assert "a standard error of up to 0.0082." in caption
+
+
+def test_the_error_of_the_test_set_comes_from_predictions_where_they_are_kept(study: Path) -> None:
+    random = np.random.default_rng(0)
+    target = random.normal(0, 2, 360)
+    value = target + random.normal(0, 0.5, 360)
+    for seed in range(3):
+        run = add_run(study, "net2", seed, 0.9, test=0.9)
+        tested = json.loads((run / "test.json").read_bytes())
+        write_json(run / "test.json", tested | {"metrics": tested["metrics"] | {"test/rmse": 0.5, "test/mae": 0.4}})
+    np.savez(run / "predictions.npz", value=value, target=target, example=np.arange(360))
+    results = found(study).results
+    squares = (value - target) ** 2
+    drawn = squares[random.integers(0, 360, (20_000, 360))].mean(1) ** 0.5
+    for metric, expected in (
+        ("test/mae", np.abs(value - target).std(ddof=1) / 360**0.5),
+        ("test/rmse", drawn.std()),
+    ):
+        said = evaluation_error(results, metric, [0.5])
+        assert float(said.split("up to ")[1].split()[0]) == pytest.approx(expected, rel=0.05)
+        assert said.endswith("by the predictions that were kept.")
+    assert evaluation_error(results, "test/macro_f1", [0.5]) == ""
+    (run / "predictions.npz").write_bytes(b"PK")
+    assert "predictions" not in evaluation_error(results, "test/accuracy", [0.5])
 
 
 # ---- words

@@ -8,14 +8,14 @@ from collections.abc import Iterable
 
 from labkit.reporting.collect import Results
 from labkit.reporting.comparisons import CORRECTED, PAIRED, WELCH, Comparison
+from labkit.reporting.evaluation_set import evaluation_error
 from labkit.reporting.findings import BEST, TIED, Findings
 from labkit.reporting.grouping import seed_text
 from labkit.reporting.interaction import Interactions
 from labkit.reporting.rounding import p_equals, percent
 from labkit.reporting.statistics import CONFIDENCE, INTERVAL_FROM, SIGN_FLIP_FROM, TEST_FROM
 from labkit.reporting.study_file import EQUIVALENT, LAST
-from labkit.runs.json_shapes import is_number
-from labkit.text import BETTER, counted, quantity_of, split_of
+from labkit.text import BETTER, counted, split_of
 
 NO_TESTS = "No tests, hence no correction."
 SHARED = "corrected for the examples that splits of one data set share (Nadeau and Bengio)"
@@ -43,25 +43,6 @@ def mean_interval(results: Results) -> str:
         over = {"fold": "over folds", "split": "over splits"}.get(results.repetition, "over seeds and folds")
         over = f"{over}, {SHARED}"
     return f"{percent(CONFIDENCE)} % t interval of the mean (from {INTERVAL_FROM} {results.repetition}s) {over}"
-
-
-def evaluation_error(results: Results, metric: str, means: Iterable[float]) -> str:
-    """How far a share of so few examples can be trusted, which no number of seeds makes smaller: one fixed set of
-    examples measures all of them. The binomial standard error; empty for what is no share of examples."""
-    split = split_of(metric)
-    sizes = {run.record["data"]["examples"].get(split) for group in results.groups for run in group.runs}
-    factor = results.names.factor(metric)
-    means = [mean / factor for mean in means if math.isfinite(mean)]
-    size = next(iter(sizes)) if len(sizes) == 1 else None
-    if quantity_of(metric) != "accuracy" or not means or not is_number(size) or size < 1:
-        return ""
-    worst = factor * max(math.sqrt(max(mean * (1 - mean), 0) / size) for mean in means)
-    if not worst:
-        return ""
-    return (
-        f"The interval does not cover the choice of the {size:.0f} {split} examples: by itself it makes an accuracy "
-        f"uncertain by a standard error of up to {worst:.2g}."
-    )
 
 
 def selection_rule(results: Results) -> str:
