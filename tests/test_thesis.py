@@ -110,6 +110,9 @@ def project(bake: Bake) -> Path:
     succeed(sys.executable, "runs/report.py", cwd=project)
     places = ("runs_dir=data/large", "reports_dir=data/large_reports")
     succeed(sys.executable, "runs/report.py", *places, "figures=[]", cwd=project)
+    places = ("runs_dir=data/large", "reports_dir=data/siunitx_reports", "study=hostile")
+    choices = ("table_numbers=siunitx", "table_uncertainty=parentheses")
+    succeed(sys.executable, "runs/report.py", *places, *choices, "figures=[]", cwd=project)
     return project
 
 
@@ -196,6 +199,23 @@ def through_the_macros(project: Path, report: Path, folder: Path, engine: str) -
 def test_no_table_of_a_large_study_runs_off_the_page(study: str, engine: str, project: Path, tmp_path: Path) -> None:
     tables = through_the_macros(project, project / "data/large_reports" / study, tmp_path, engine)
     assert {"summary", "summary_test", "comparison", "per_class", "cost", "runs", "unfinished"} < set(tables)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_columns_of_siunitx_compile_with_the_line_that_the_example_names(
+    engine: str, project: Path, tmp_path: Path
+) -> None:
+    example = project / "thesis" / "example.tex"
+    text = example.read_text("utf-8")
+    loaded = text.replace(r"% \usepackage{siunitx}", r"\usepackage{siunitx}")
+    assert loaded != text
+    report = project / "data/siunitx_reports/hostile"
+    assert "S[table-format=" in (report / "tables" / "summary.tex").read_text("utf-8")
+    example.write_text(loaded, "utf-8")
+    try:
+        through_the_macros(project, report, tmp_path, engine)
+    finally:
+        example.write_text(text, "utf-8")
 
 
 @pytest.mark.parametrize(("study", "name", "count"), [("settings", "summary", 60), ("classes", "per_class", 100)])

@@ -1,17 +1,23 @@
 """Whatever is wrong with the files: a right report or one sentence, never a wrong number."""
 
 import copy
+import itertools
 import json
 import math
+import re
 import shutil
+import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from labkit.reporting.checks import find_warnings
 from labkit.reporting.findings import summary_rows
+from labkit.reporting.report import report
 from labkit.reporting.tables.comparisons import comparison_rows
 from labkit.runs.places import read_places
 from labkit.runs.study import Study, find_studies, read_study
@@ -25,11 +31,13 @@ from report_studies import (
     found,
     means,
     read_csv,
+    report_config,
     said,
     write_plan,
     written,
 )
-from run_folders import add_plan, add_run, add_test, add_unfinished, write_json
+from run_folders import add_plan, add_run, add_test, add_unfinished, change_record, write_json
+from small_runs import ROOT
 
 
 @pytest.mark.parametrize("name", ["run.json", "test.json", "config.yaml", "metrics.csv"])
@@ -250,3 +258,105 @@ def test_second_folder_of_a_run_with_other_results_is_said(study: Path) -> None:
     findings = found(study)
     assert means(findings) == [0.9]
     assert "other results" in said(findings)
+
+
+ALL_FIGURES: list[str] = yaml.safe_load((ROOT / "config" / "report.yaml").read_bytes())["figures"]
+
+
+def full_report(study: Path, **changes: Any) -> Path:
+    """With all figures, of which none may fail."""
+    report(report_config(study, **{"figures": ALL_FIGURES, **changes}))
+    folder = study.parents[1] / "reports" / study.name
+    assert not (folder / "report.log").exists(), (folder / "report.log").read_text("utf-8")
+    return folder
+
+
+def add_sized(study: Path, values: list[float]) -> None:
+    """Every number of a run is as large as the value of its seed; two models, two learning rates."""
+    for model, lr in itertools.product(("net2", "net5"), (0.1, 0.2)):
+        for seed, value in enumerate(values):
+            run = change_metrics(add_run(study, model, seed, **{"optimizer.lr": lr}), {ACCURACY: value * (1 - lr)})
+            cost = json.loads((run / "run.json").read_bytes())["cost"]
+            change_record(run, cost=cost | {"wall_s": abs(value), "examples_per_s": value, "parameters": abs(value)})
+            rows = [f"{step},{-value},{value},{value},{-value}" for step in (1, 2, 10**17)]
+            header = "step,train/loss,validation/loss,train/accuracy,validation/accuracy"
+            (run / "metrics.csv").write_text("\n".join([header, *rows]) + "\n")
+
+
+@pytest.mark.parametrize("percent", [False, True])
+def test_very_large_numbers_have_a_whole_report_without_a_warning(percent: bool, study: Path) -> None:
+    add_sized(study, [9e299, -9e299, 1e299, 1e-308, 5e298])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        folder = full_report(study, labels={"accuracy": {"percent": percent}})
+    assert all(len(cell) < 40 for row in read_csv(folder / "tables" / "summary.csv") for cell in row.values())
+    assert all(len(cell) < 40 for row in read_csv(folder / "tables" / "runs.csv") for cell in row.values())
+
+
+def test_numbers_too_large_to_compute_with_are_left_out_and_named(study: Path) -> None:
+    add_sized(study, [1.7e308, -1.7e308, 1e308, 0.5, 0.6])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        full_report(study)
+    findings = found(study)
+    assert means(findings) == [pytest.approx(0.55 * (1 - lr)) for lr in (0.1, 0.2)] * 2
+    assert f"{ACCURACY} is not a number for seed 0, 1, 2, which its mean leaves out" in said(findings)
+
+
+def test_a_thousand_classes_are_a_small_report(study: Path) -> None:
+    draw = np.random.default_rng(0)
+    matrix = (40 * np.eye(1000, dtype=int) + (draw.random((1000, 1000)) < 0.001)).tolist()
+    for model, seed in itertools.product(("net2", "net5"), (0, 1, 2)):
+        classes = {f"{ACCURACY}_class_{k}": value for k, value in enumerate(draw.random(1000).round(4).tolist())}
+        run = change_metrics(add_run(study, model, seed), classes)
+        facts = {"class_names": [f"kind {k}" for k in range(1000)]}
+        data = json.loads((run / "run.json").read_bytes())["data"] | {"facts": facts}
+        change_record(run, confusion_matrix=matrix, data=data)
+        columns = {"step": 1, "train/accuracy": 0.5, ACCURACY: 0.5, **classes}
+        rows = [",".join(map(str, columns.values())).replace("1", str(step), 1) for step in range(1, 31)]
+        (run / "metrics.csv").write_text("\n".join([",".join(columns), *rows]) + "\n")
+    started = time.monotonic()
+    folder = full_report(study)
+    assert time.monotonic() - started < 60  # it takes 8 s on a free machine, and took minutes
+    assert len(read_csv(folder / "tables" / "per_class.csv")) == 1000
+    macros = (folder / "numbers.tex").read_text("utf-8")
+    assert "the numbers of single classes. They are in summary.csv." not in macros  # there is room for two settings
+    sizes = {path.name: path.stat().st_size for path in folder.rglob("*") if path.is_file()}
+    assert max(sizes[name] for name in sizes if name.endswith((".pdf", ".png"))) < 1_500_000, sizes
+
+
+def test_macros_of_classes_are_left_out_where_tex_has_no_room_and_the_report_says_so(study: Path) -> None:
+    for number in range(60):
+        classes = {f"{ACCURACY}_class_{k}": 0.5 for k in range(100)}
+        change_metrics(add_run(study, f"model{number}"), classes)
+    macros = (written(study) / "numbers.tex").read_text("utf-8")
+    assert (
+        "% Left out, for TeX has no room for so many: the numbers of single classes. They are in summary.csv." in macros
+    )
+    assert "ClassFive" not in macros
+    assert macros.count("ValidationLossMean}") == 60
+
+
+def test_a_setting_of_1400_letters_is_in_every_output_and_fills_none(study: Path) -> None:
+    for value in ("a" * 1400, "b" * 700 + "c" * 700, "/".join("d" * 700)):
+        for seed in range(2):
+            add_run(study, "net2", seed, 0.9 + seed / 100, **{"optimizer.name": value, "optimizer.lr": value})
+    add_unfinished(study, "failed", "net2", 9, reason="e-" * 7000)
+    folder = full_report(study)
+    names = re.findall(r"^\\newcommand\{(.*?)\}", (folder / "numbers.tex").read_text("utf-8"), re.MULTILINE)
+    assert max(map(len, names)) < 400
+    assert len(names) == len(set(names))
+    assert {len(row["optimizer"]) for row in read_csv(folder / "summary.csv")} == {1400, 1399}
+
+
+def test_20000_rows_a_run_are_a_small_document(study: Path) -> None:
+    draw = np.random.default_rng(0)
+    for model, seed in itertools.product(("net2", "net5"), range(3)):
+        run = add_run(study, model, seed)
+        noise = draw.random(20_000).round(5).tolist()
+        rows = [f"{step},{value},{value},{1 - value},{1 - value}" for step, value in enumerate(noise)]
+        header = "step,train/loss,validation/loss,train/accuracy,validation/accuracy"
+        (run / "metrics.csv").write_text("\n".join([header, *rows]) + "\n")
+    folder = full_report(study, figures=["learning_curves"])
+    assert (folder / "figures" / "learning_curves.pdf").stat().st_size < 500_000
+    assert (folder / "report.pdf").stat().st_size < 700_000

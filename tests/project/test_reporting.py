@@ -350,6 +350,15 @@ def test_width_of_no_size_is_refused(study: Path) -> None:
         report(report_config(study, figure_width_cm=0))
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "choices"),
+    [("table_numbers", "siunit", "plain, siunitx"), ("table_uncertainty", "brackets", "columns, parentheses")],
+)
+def test_a_choice_that_does_not_exist_is_refused(key: str, value: str, choices: str, study: Path) -> None:
+    with pytest.raises(ValueError, match=f'{key}: "{value}" is not one of {choices}'):
+        report(report_config(study, **{key: value}))
+
+
 def test_study_without_results_lists_its_runs(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     add_unfinished(study, "interrupted")
     folder = make_report(study)

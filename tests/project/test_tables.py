@@ -11,6 +11,7 @@ from labkit.reporting.pages.contents import Contents
 from labkit.reporting.pages.document import write_document
 from labkit.reporting.pages.macro_names import macro_names
 from labkit.reporting.pages.numbers_tex import to_macros
+from labkit.reporting.rounding import interval, with_uncertainty
 from labkit.reporting.tables import make_tables
 from labkit.reporting.tables.comparisons import comparison_rows
 from labkit.reporting.tables.formats import MOST_ROWS, Table, to_csv, to_markdown
@@ -264,6 +265,63 @@ def test_too_many_settings_for_the_width_of_a_page_are_one_column(study: Path) -
     assert len(fitting("summary", made["summary"]).rows) < MOST_ROWS
     mean = fitting("summary", made["summary"]).header.index("mean")
     assert {column for _, column in fitting("summary", made["summary"]).bold} == {mean}
+
+
+@pytest.mark.parametrize(
+    ("ends", "decimals", "text"),
+    [
+        ((2e-5, 4e-5), 3, "2e-05 to 4e-05"),
+        ((-2e-5, 0.3), 3, "-2e-05 to 0.300"),
+        ((0.0, 0.5), 3, "0.000 to 0.500"),
+        ((float("nan"), float("nan")), 3, ""),
+    ],
+)
+def test_the_ends_of_an_interval_keep_digits(ends: tuple[float, float], decimals: int, text: str) -> None:
+    assert interval(*ends, decimals) == text
+
+
+@pytest.mark.parametrize(
+    ("mean", "sd", "decimals", "text"),
+    [
+        (0.9741, 0.0031, 4, "0.9741(31)"),
+        (0.9741, 0.0031, 3, "0.974(3)"),
+        (91.67, 0.4473, 2, "91.67(45)"),
+        (-12.34, 15.2, 0, "-12(15)"),
+        (0.97, 0.0, 3, "0.970(0)"),
+        (0.97, 0.00002, 3, "0.970000(20)"),
+        (0.97, float("nan"), 3, "0.970"),
+        (float("nan"), float("nan"), 3, ""),
+        (1e300, 2e299, 0, "1e+300 (2e+299)"),
+    ],
+)
+def test_the_deviation_stands_in_units_of_the_last_digit(mean: float, sd: float, decimals: int, text: str) -> None:
+    assert with_uncertainty(mean, sd, decimals) == text
+
+
+def test_mean_and_deviation_can_be_one_column(study: Path) -> None:
+    for model, values in {"net2": A, "net5": B}.items():
+        for run in add_seeds(study, model, values, test=0.9):
+            add_classes(run, 0.5, 0.7)
+    findings = found(study)
+    made = make_tables(findings.results.study, findings, parentheses=True)
+    assert made["summary"].header == ["model", "n", "mean", "95 % interval"]
+    assert column(made["summary"], "mean") == ["91.08(44)", "91.67(45)"]
+    assert made["summary"].bold == {(1, 2)}
+    assert "| net5 | 10 | **91.67(45)** |" in to_markdown(made["summary"])
+    assert made["per_class"].rows[0] == ["0", "0.5000(0)", "0.5000(0)"]
+    for name in ("summary", "summary_test", "per_class"):
+        assert made[name].caption.endswith("in units of the last digit of the mean.")
+
+
+def test_siunitx_aligns_numbers_and_wraps_those_in_other_cells() -> None:
+    rows = [["a_b", "91.67(45)", "+0.5", "-0.13 to 12345.5", "", "10/0/0"], ["c", "", "-10.25", "<0.001", "", "1e-05"]]
+    table = Table("c", ["name", "mean", "d", "interval", "none", "wins"], rows, 1, bold={(0, 1)}, daggers={(1, 2)})
+    text = to_latex(table, siunitx=True)
+    assert r"\usepackage{siunitx}" in text.splitlines()[0]
+    assert re.search(r"\{@\{\}lS\[table-format=2\.2\(2\),.*\]S\[table-format=\+2\.2,.*\]rrr@\{\}\}", text)
+    assert r"a\_b & \bfseries 91.67(45) & +0.5 & \num{-0.13} to \num{12345.5} &  & 10/0/0 \\" in text
+    assert r"c & {} & -10.25 {\rlap{$^{\dagger}$}} & \textless{}\num{0.001} &  & 1e-05 \\" in text
+    assert r"name & {mean} & {d} & interval" in text
 
 
 def test_letters_without_a_glyph_and_ligatures_do_not_reach_latex() -> None:

@@ -50,7 +50,9 @@ def duration(seconds: float) -> str:
         return f"{minutes} min"
     if minutes < 48 * 60:
         return f"{minutes // 60} h {minutes % 60:02d} min"
-    return f"{minutes // 1440} d {minutes % 1440 // 60} h"
+    if minutes < 1e9:
+        return f"{minutes // 1440} d {minutes % 1440 // 60} h"
+    return f"{minutes / 1440:.3g} d"
 
 
 def split_of(metric: str) -> str:

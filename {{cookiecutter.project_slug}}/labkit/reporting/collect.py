@@ -18,7 +18,7 @@ from labkit.reporting.names import Label, Names, read_names, unknown_labels
 from labkit.reporting.statistics import NAN
 from labkit.reporting.study_file import BEST
 from labkit.runs.files import METRICS
-from labkit.runs.json_shapes import is_number
+from labkit.runs.json_shapes import LARGEST, is_number
 from labkit.runs.study import Run, Study
 from labkit.text import BETTER, alternatives, quantity_of, split_of
 
@@ -274,6 +274,7 @@ def _parse(header: bytes, parts: list[tuple[str, bytes]]) -> pd.DataFrame:
     """One parse for all files with the same columns: pandas is fast per byte and slow per call."""
     text = pd.read_csv(io.BytesIO(header + b"\n" + b"".join(body for _, body in parts)))
     frame = pd.DataFrame({name: pd.to_numeric(column, errors="coerce") for name, column in text.items()})
+    frame = frame.mask(frame.abs() > LARGEST)
     names = np.array([name for name, _ in parts], dtype=object)
     frame["run"] = np.repeat(names, [body.count(b"\n") for _, body in parts])
     return frame

@@ -17,7 +17,7 @@ from labkit.reporting.pages.contents import Contents
 from labkit.reporting.pages.document import write_document
 from labkit.reporting.pages.html_page import write_page
 from labkit.reporting.pages.numbers_tex import to_macros
-from labkit.reporting.report import ReportConfig
+from labkit.reporting.report import PARENTHESES, SIUNITX, ReportConfig
 from labkit.reporting.study_file import read_study_file
 from labkit.reporting.tables import make_tables
 from labkit.reporting.tables.comparisons import comparison_rows
@@ -54,12 +54,12 @@ def write_outputs(folder: Path, study: Study, config: ReportConfig, target: Path
         _write(folder / "checklist.md", to_markdown_list(checklist))
         _write(folder / "checklist.tex", to_latex_list(checklist))
     write_rows(folder / "runs.csv", runs_rows(findings.results if findings else None, study))
-    tables = make_tables(study, findings)
+    tables = make_tables(study, findings, parentheses=config.table_uncertainty == PARENTHESES)
     for name, table in tables.items():
         path = folder / "tables" / name
         _write(path.with_suffix(".csv"), to_csv(table))
         _write(path.with_suffix(".md"), to_markdown(table))
-        _write(path.with_suffix(".tex"), to_latex(fitting(name, table)))
+        _write(path.with_suffix(".tex"), to_latex(fitting(name, table), siunitx=config.table_numbers == SIUNITX))
     _write(folder / "numbers.tex", to_macros(study, findings))
     contents = Contents(study, file, findings, tables, drawn.captions, drawn.not_drawn, warnings)
     write_document(folder, contents)

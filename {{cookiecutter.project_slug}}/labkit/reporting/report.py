@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from labkit.config import check_choice
 from labkit.reporting.names import read_labels
 from labkit.runs.places import read_places
 from labkit.runs.study import find_studies, no_garbage
 from labkit.text import counted, one_line
 
 WRITTEN = ".written"  # lists what a report consists of: files of yours beside it are never removed
+SIUNITX, PARENTHESES = "siunitx", "parentheses"  # of table_numbers and table_uncertainty
 
 
 @dataclass
@@ -31,6 +33,8 @@ class ReportConfig:
     figure_width_cm: float
     figure_font: str
     labels: dict[str, Any]
+    table_numbers: str
+    table_uncertainty: str
     runs_dir: str
     more_runs_dirs: list[str]
     reports_dir: str
@@ -104,6 +108,8 @@ def _check(config: ReportConfig) -> None:
         raise ValueError(f"direction: must be max or min, not {config.direction!r}")
     if "seed" not in config.repeats:
         raise ValueError("repeats: must contain seed; add data.split_seed where each seed has a split of its own")
+    check_choice("table_numbers", config.table_numbers, ("plain", SIUNITX))
+    check_choice("table_uncertainty", config.table_uncertainty, ("columns", PARENTHESES))
     read_labels(config.labels)
 
 

@@ -23,6 +23,17 @@ def rounded(value: float, decimals: int, sign: str = "") -> str:
     return f"{value:{sign}.2g}" if small else f"{value:{sign}.{decimals}f}"
 
 
+def with_uncertainty(mean: float, sd: float, decimals: int) -> str:
+    """0.974(12): behind the mean the SD, in units of its last digit."""
+    if not math.isfinite(mean) or not math.isfinite(sd):
+        return rounded(mean, decimals)
+    if max(abs(mean), sd) >= MOST_WRITTEN_OUT:
+        return f"{rounded(mean, decimals)} ({rounded(sd, decimals)})"
+    if 0 < sd < 10**-decimals:
+        decimals = decimals_for([sd])
+    return f"{mean:.{decimals}f}({round(sd * 10**decimals)})"
+
+
 def interval(low: float, high: float, decimals: int) -> str:
     ends = [rounded(end, decimals) for end in (low, high)]
     return " to ".join(ends) if all(ends) else ""

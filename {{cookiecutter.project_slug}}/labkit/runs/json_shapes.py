@@ -5,11 +5,11 @@ Checked by hand, because thousands of them are read at once and a library for it
 
 import json
 import os
-import sys
 from types import NoneType
 from typing import Any, TypeGuard
 
 NUMBER = (int, float)
+LARGEST = 1e300  # sums and squares of larger numbers are infinite
 EVALUATION = {"step": NUMBER, "epoch": NUMBER, "metrics": dict}
 LAUNCH = {"code_id": str, "host": str, "git": {"commit": (str, NoneType), "missing": (str, NoneType), "dirty": object}}
 RESULT_SHAPE = {  # what a report reads of run.json
@@ -50,8 +50,8 @@ def read_record(path: str, shape: dict[str, Any]) -> dict[str, Any]:
 
 
 def is_number(value: object) -> TypeGuard[float]:
-    """Whether a JSON value is a finite number: true is not one, and neither is an integer of 400 digits."""
-    return isinstance(value, NUMBER) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+    """Whether a JSON value is a number to compute with: true is not one, nor what is as good as infinite."""
+    return isinstance(value, NUMBER) and not isinstance(value, bool) and abs(value) <= LARGEST
 
 
 def _misshapen(content: Any, shape: Any) -> str:

@@ -30,6 +30,7 @@ Draw = Callable[[Findings, float], list[Drawing] | str]
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#999999"]
 LINES: list[Any] = ["-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (8, 3))]
 MARKERS = ["o", "s", "^", "D", "v", "P", "X", "<"]
+MOST_DECADES = 100  # of an axis: matplotlib cannot draw margins beside more
 MOST_POINTS = 400  # of a line: a panel is not wider
 MOST_CELLS = 60  # on a side of a map, as rectangles
 MOST_CURVES = len(COLOURS)  # more lines in one plot cannot be told apart
@@ -103,7 +104,10 @@ def mean_and_reach(estimates: Sequence[Estimate | Difference]) -> tuple[Array, A
 def spans(values: Array) -> bool:
     """Whether the values are best drawn on a logarithmic axis: positive, and over two decades or more."""
     values = values[np.isfinite(values)]
-    return bool(values.size and values.min() > 0 and values.max() >= 99.9 * values.min())
+    if not values.size or values.min() <= 0:
+        return False
+    decades = np.log10(values.max()) - np.log10(values.min())
+    return bool(1.9995 <= decades <= MOST_DECADES)
 
 
 def telling(values: Array) -> npt.NDArray[np.intp]:

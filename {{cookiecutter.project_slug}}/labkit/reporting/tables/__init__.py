@@ -18,21 +18,22 @@ from labkit.text import file_word
 MOST_DATA_SETS = 6  # with tables of their own
 
 
-def make_tables(study: Study, findings: Findings | None) -> dict[str, Table]:
-    """{file name without suffix: table}, in the order in which the report shows them."""
+def make_tables(study: Study, findings: Findings | None, parentheses: bool = False) -> dict[str, Table]:
+    """{file name without suffix: table}, in the order in which the report shows them. `parentheses`: 0.974(3)."""
     tables: dict[str, Table | None] = {}
     if findings:
         results = findings.results
-        tables["summary"] = summary_table(findings, results.metric)
-        tables["summary_test"] = summary_table(findings, results.test_metric) if results.test_metric else None
+        tables["summary"] = summary_table(findings, results.metric, parentheses)
+        if results.test_metric:
+            tables["summary_test"] = summary_table(findings, results.test_metric, parentheses)
         tables["comparison"] = comparison_table(findings)
         tables["ablation"] = ablation_table(findings)
-        tables["best_per_model"] = tuned_table(findings)
+        tables["best_per_model"] = tuned_table(findings, parentheses)
         tables["interaction"] = interaction_table(findings)
         tables["data_sets"] = scores_table(findings)
         for block in findings.blocks[:MOST_DATA_SETS]:  # class 1 of one data set is not class 1 of another
             name = f"per_class_{file_word(block.label)}" if block.label else "per_class"
-            tables[name] = per_class_table(findings.within(block), block.label)
+            tables[name] = per_class_table(findings.within(block), block.label, parentheses)
         tables["cost"] = cost_table(results)
         tables["time_to_target"] = target_table(findings)
         tables["runs"] = runs_table(results)

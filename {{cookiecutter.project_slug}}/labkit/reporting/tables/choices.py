@@ -4,9 +4,10 @@ from labkit.reporting.captions import interaction_caption, scores_caption, tuned
 from labkit.reporting.findings import Findings
 from labkit.reporting.rounding import decimals_for, interval, p_value, percent, rounded
 from labkit.reporting.tables.formats import Column, Table
+from labkit.reporting.tables.metrics import IN_PARENTHESES, means_and_sds
 
 
-def tuned_table(findings: Findings) -> Table | None:
+def tuned_table(findings: Findings, parentheses: bool) -> Table | None:
     """One row per model and data set: chosen on validation, reported on test where it was evaluated."""
     tuned = findings.tuned
     if not tuned:
@@ -22,10 +23,11 @@ def tuned_table(findings: Findings) -> Table | None:
     numbers: list[Column] = [("tried", [str(row.trials) for row in tuned])]
     if results.test_metric:
         numbers.append((results.label, [rounded(estimate.mean, decimals) for estimate in chosen]))
+    mean, *sd = means_and_sds(reported, decimals, parentheses)
     numbers += [
         ("n", [str(estimate.n) for estimate in reported]),
-        (results.names.label(results.test_metric or results.metric), [rounded(e.mean, decimals) for e in reported]),
-        ("SD", [rounded(estimate.sd, decimals) for estimate in reported]),
+        (results.names.label(results.test_metric or results.metric), mean[1]),
+        *sd,
         ("95 % interval", [interval(estimate.low, estimate.high, decimals) for estimate in reported]),
     ]
     differences = [row.against.difference if row.against else None for row in tuned]
@@ -36,7 +38,7 @@ def tuned_table(findings: Findings) -> Table | None:
             ("difference", [rounded(d.mean, places, "+") if d else "" for d in differences]),
             (f"{level} of it", [interval(d.low, d.high, places) if d else "" for d in differences]),
         ]
-    return Table.of_columns(texts, numbers, tuned_caption(findings))
+    return Table.of_columns(texts, numbers, tuned_caption(findings) + (IN_PARENTHESES if parentheses else ""))
 
 
 def interaction_table(findings: Findings) -> Table | None:

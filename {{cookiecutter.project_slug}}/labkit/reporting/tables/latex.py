@@ -7,6 +7,7 @@ the macros for both.
 import math
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -29,6 +30,10 @@ GAP = 1.25  # between two columns
 LEAST = 6.0  # of a column that breaks
 LONGEST_WORD = 12  # letters of a header that are not broken
 BOLD = 1.17
+DAGGER = r"\rlap{$^{\dagger}$}"  # hangs beside the column: the digits stay below each other
+PLAIN_NUMBER = re.compile(r"([-+]?)(\d+)(?:\.(\d+))?(?:\((\d+)\))?")
+NUMBER_IN_TEXT = re.compile(r"(?<![\w.{])[-+]?(\d+\.\d+|\d{4,})(e[-+]?\d+)?(\(\d+\))?(?![\w.}])")
+S_OPTIONS = "table-text-alignment=right,table-number-alignment=right,detect-weight,mode=text,retain-explicit-plus"
 NARROW, WIDE, USUAL, CAPITAL = 0.4, 1.03, 0.56, 0.77
 MOST_SHRUNK = 1.5  # times as wide as the page a float may be: it is shrunk
 MOST_CELL_LINES = 15  # a longer text is cut in the middle
@@ -42,6 +47,8 @@ class _Layout:
     widths: list[float]
     cells_break: list[bool]
     header_breaks: list[bool]
+    siunitx: bool
+    formats: list[str]  # of a column of siunitx; empty: it is none
 
 
 def fitting(name: str, table: Table) -> Table:
@@ -59,12 +66,14 @@ def fitting(name: str, table: Table) -> Table:
     return shown
 
 
-def to_latex(table: Table) -> str:
-    r"""A tabular for \input, or a longtable for a list that may be longer than a page."""
-    layout = _lay_out(table)
+def to_latex(table: Table, siunitx: bool = False) -> str:
+    r"""A tabular for \input, or a longtable for a list that may be longer than a page. `siunitx`: with its columns."""
+    layout = _lay_out(table, siunitx)
     packages = r"\usepackage{booktabs} \usepackage[T1]{fontenc}"
     if any(layout.cells_break):
         packages += r" \usepackage{array}"
+    if siunitx:
+        packages += r" \usepackage{siunitx}"
     columns = range(len(table.header))
     lines = [rf"{' & '.join(_cell(table, layout, i, j) for j in columns)} \\" for i in range(len(table.rows))]
     kind = "longtable" if table.long else "tabular"
@@ -93,7 +102,7 @@ def to_latex(table: Table) -> str:
     )
 
 
-def _lay_out(table: Table) -> _Layout:
+def _lay_out(table: Table, siunitx: bool = False) -> _Layout:
     """As wide as the cells and headers are, if all of that fits. If not, headers break, and if that is not enough,
     texts do; what needs less than the others keeps its width."""
     texts, room = table.text_columns, _room(table)
@@ -109,7 +118,24 @@ def _lay_out(table: Table) -> _Layout:
         widths=widths,
         cells_break=[i < texts and cells[i] > widths[i] for i in range(len(cells))],
         header_breaks=[headers[i] > widths[i] for i in range(len(cells))],
+        siunitx=siunitx,
+        formats=[_format(column) if siunitx and i >= texts else "" for i, column in enumerate(columns)],
     )
+
+
+def _format(cells: Sequence[str]) -> str:
+    """2.3 for numbers with two digits before the point and three behind it; empty where a cell is something else."""
+    numbers = [PLAIN_NUMBER.fullmatch(cell) for cell in cells if cell]
+    if not numbers or not all(numbers):
+        return ""
+    signs, whole, decimals, uncertainty = (
+        [(number[part] or "") if number else "" for number in numbers] for part in range(1, 5)
+    )
+    longest = {"whole": whole, "decimals": decimals, "uncertainty": uncertainty}
+    digits = {name: max(map(len, texts)) for name, texts in longest.items()}
+    sign = "+" if "+" in signs else "-" if "-" in signs else ""
+    behind = f"({digits['uncertainty']})" if digits["uncertainty"] else ""
+    return f"{sign}{digits['whole']}.{digits['decimals']}{behind}"
 
 
 def _room(table: Table) -> float:
@@ -145,6 +171,8 @@ def _lines(table: Table) -> int:
 
 
 def _alignment(table: Table, layout: _Layout, column: int) -> str:
+    if layout.formats[column]:
+        return f"S[table-format={layout.formats[column]},{S_OPTIONS}]"
     if column >= table.text_columns:
         return "r"
     if not layout.cells_break[column]:
@@ -155,12 +183,13 @@ def _alignment(table: Table, layout: _Layout, column: int) -> str:
 def _header(table: Table, layout: _Layout, column: int) -> str:
     text = table.header[column]
     if not layout.header_breaks[column]:
-        return escape_latex(text)
+        return f"{{{escape_latex(text)}}}" if layout.formats[column] else escape_latex(text)
     if column >= table.text_columns:
         width, side = rf"{layout.widths[column]:.2f}em", "left"
     else:  # in a column that breaks, \linewidth is that of the column
         width, side = r"\linewidth" if layout.cells_break[column] else _share(table, layout, column), "right"
-    return rf"\parbox[b]{{{width}}}{{\ragged{side} {_broken(text, layout.widths[column])}}}"
+    box = rf"\parbox[b]{{{width}}}{{\ragged{side} {_broken(text, layout.widths[column])}}}"
+    return f"{{{box}}}" if layout.formats[column] else box
 
 
 def _share(table: Table, layout: _Layout, column: int) -> str:
@@ -169,13 +198,23 @@ def _share(table: Table, layout: _Layout, column: int) -> str:
 
 def _cell(table: Table, layout: _Layout, row: int, column: int) -> str:
     cell = table.rows[row][column]
+    if layout.formats[column]:
+        return _aligned_cell(table, row, column)
     if column >= table.text_columns:
-        text = latex_number(cell)
+        text = NUMBER_IN_TEXT.sub(r"\\num{\g<0>}", escape_latex(cell)) if layout.siunitx else latex_number(cell)
     else:
         text = _broken(cell, layout.widths[column]) if layout.cells_break[column] else escape_latex(cell)
     text = rf"\textbf{{{text}}}" if (row, column) in table.bold else text
-    # The dagger hangs beside the column: the digits stay below each other.
-    return text + r"\rlap{$^{\dagger}$}" if (row, column) in table.daggers else text
+    return text + DAGGER if (row, column) in table.daggers else text
+
+
+def _aligned_cell(table: Table, row: int, column: int) -> str:
+    """What stands in a column of siunitx, which reads numbers and nothing else."""
+    cell = table.rows[row][column]
+    if not cell:
+        return "{}"
+    text = rf"\bfseries {cell}" if (row, column) in table.bold else cell
+    return f"{text} {{{DAGGER}}}" if (row, column) in table.daggers else text
 
 
 def _broken(text: str, width: float) -> str:

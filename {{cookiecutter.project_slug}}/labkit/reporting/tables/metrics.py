@@ -5,37 +5,44 @@ import math
 from labkit.reporting.captions import per_class_caption, summary_caption
 from labkit.reporting.collect import known_direction
 from labkit.reporting.findings import BEST, TIED, Findings
-from labkit.reporting.rounding import decimals_for, interval, percent, rounded
+from labkit.reporting.rounding import decimals_for, interval, percent, rounded, with_uncertainty
 from labkit.reporting.statistics import CONFIDENCE, Estimate
-from labkit.reporting.tables.formats import Table, settings_columns
+from labkit.reporting.tables.formats import Column, Table, settings_columns
 from labkit.text import quantity_of, split_of
 
+IN_PARENTHESES = " In parentheses: the standard deviation in units of the last digit of the mean."
 MOST_COLUMNS = 4  # settings beside each other
 
 
-def summary_table(findings: Findings, metric: str) -> Table:
-    """One row per setting: how many seeds, mean, SD and interval of one metric."""
+def summary_table(findings: Findings, metric: str, parentheses: bool = False) -> Table:
+    """One row per setting: how many seeds, mean, SD and interval of one metric. `parentheses`: 0.974(3)."""
     groups, estimates = findings.results.groups, findings.summary[metric]
     decimals = decimals_for(estimate.sd for estimate in estimates)
     intervals = [interval(estimate.low, estimate.high, decimals) for estimate in estimates]
-    numbers = [("n", [str(estimate.n) for estimate in estimates])]
+    settings = settings_columns(groups)
+    numbers: list[Column] = [("n", [str(estimate.n) for estimate in estimates])]
     if any(group.unfinished for group in groups):
         numbers.append(("unfinished", [str(len(group.unfinished)) for group in groups]))
-    numbers += [
-        ("mean", [rounded(estimate.mean, decimals) for estimate in estimates]),
-        ("SD", [rounded(estimate.sd, decimals) for estimate in estimates]),
-        (f"{percent(CONFIDENCE)} % interval", intervals),
-    ]
-    settings = settings_columns(groups)
-    table = Table.of_columns(settings, numbers, summary_caption(findings, metric), (0, len(settings)))
+    mean = len(settings) + len(numbers)
+    numbers += [*means_and_sds(estimates, decimals, parentheses), (f"{percent(CONFIDENCE)} % interval", intervals)]
+    caption = summary_caption(findings, metric) + (IN_PARENTHESES if parentheses else "")
+    table = Table.of_columns(settings, numbers, caption, (0, len(settings)))
     if metric == findings.results.metric and len(groups) > 1 and BEST in findings.marks:
-        mean = len(table.header) - 3  # SD and interval stand behind it
         table.bold = {(row, mean) for row, mark in enumerate(findings.marks) if mark == BEST}
         table.daggers = {(row, mean) for row, mark in enumerate(findings.marks) if mark == TIED}
     return table
 
 
-def per_class_table(findings: Findings, data: str = "") -> Table | None:
+def means_and_sds(estimates: list[Estimate], decimals: int, parentheses: bool) -> list[Column]:
+    if parentheses:
+        return [("mean", [with_uncertainty(estimate.mean, estimate.sd, decimals) for estimate in estimates])]
+    return [
+        ("mean", [rounded(estimate.mean, decimals) for estimate in estimates]),
+        ("SD", [rounded(estimate.sd, decimals) for estimate in estimates]),
+    ]
+
+
+def per_class_table(findings: Findings, data: str = "", parentheses: bool = False) -> Table | None:
     """Rows: classes; columns: settings on this data. None where no metric is per class."""
     results = findings.results
     names = results.names
@@ -54,10 +61,11 @@ def per_class_table(findings: Findings, data: str = "") -> Table | None:
     if len(measured) > 1:
         texts.insert(0, ("metric", list(quantities.values())))
     numbers = [
-        (results.groups[i].label, [_mean_and_sd(row[column], decimals) for row in estimates.values()])
+        (results.groups[i].label, [_mean_and_sd(row[column], decimals, parentheses) for row in estimates.values()])
         for column, i in enumerate(shown)
     ]
-    table = Table.of_columns(texts, numbers, per_class_caption(findings, measured, len(shown), kind, data))
+    caption = per_class_caption(findings, measured, len(shown), kind, data) + (IN_PARENTHESES if parentheses else "")
+    table = Table.of_columns(texts, numbers, caption)
     worst_first: list[tuple[float, int]] = []
     for row, (metric, (quantity, _, _)) in enumerate(found.items()):
         asked = results.direction if quantity == quantity_of(results.metric) else None
@@ -88,6 +96,8 @@ def _best(estimates: list[Estimate], direction: str | None) -> list[int]:
     return [i for i, estimate in enumerate(estimates) if estimate.mean == best]
 
 
-def _mean_and_sd(estimate: Estimate, decimals: int) -> str:
+def _mean_and_sd(estimate: Estimate, decimals: int, parentheses: bool) -> str:
+    if parentheses:
+        return with_uncertainty(estimate.mean, estimate.sd, decimals)
     mean, sd = rounded(estimate.mean, decimals), rounded(estimate.sd, decimals)
     return f"{mean} ({sd})" if sd else mean

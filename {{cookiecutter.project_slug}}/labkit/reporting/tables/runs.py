@@ -1,11 +1,13 @@
 """The runs of a study, one by one: with results and without."""
 
+import math
 from dataclasses import replace
 
 from labkit.reporting.captions import UNFINISHED, runs_caption
 from labkit.reporting.collect import Results
 from labkit.reporting.grouping import as_text
 from labkit.reporting.rounding import rounded
+from labkit.reporting.tables.costs import cost_of
 from labkit.reporting.tables.formats import Table
 from labkit.runs.study import Study
 from labkit.text import duration
@@ -30,7 +32,8 @@ def runs_table(results: Results) -> Table:
     for metric in filter(None, (results.metric, results.test_metric)):
         measured = results.values[metric].to_dict()  # .loc takes its time
         numbers.append((results.names.label(metric), [rounded(measured[run.name], 4) for _, run in runs]))
-    numbers.append(("time", [duration(run.record["cost"]["wall_s"]) for _, run in runs]))
+    times = [cost_of(run, "wall_s") for _, run in runs]
+    numbers.append(("time", ["" if math.isnan(seconds) else duration(seconds) for seconds in times]))
     return replace(Table.of_columns(texts, numbers, runs_caption(results), settings), long=True)
 
 
