@@ -111,13 +111,11 @@ def test_a_metric_that_is_no_share_is_not_averaged_over_data_sets(study: Path) -
 
 
 def test_figures_are_drawn_for_each_data_set_and_those_over_all_once(study: Path, tmp_path: Path) -> None:
-    captions, not_drawn = draw_figures(
-        many(study), ["comparison", "data_sets"], "modules.figures", 14.0, "DejaVu Sans", tmp_path
-    )
-    assert set(captions) == {f"comparison_d{n}" for n in range(6)} | {"mean_ranks", "performance_profiles"}
-    assert captions["comparison_d3"].startswith("On d3. Validation accuracy per setting.")
-    assert not_drawn == []
-    assert {path.stem for path in tmp_path.glob("*.pdf")} == set(captions)
+    drawn = draw_figures(many(study), ["comparison", "data_sets"], "modules.figures", 14.0, "DejaVu Sans", tmp_path)
+    assert set(drawn.captions) == {f"comparison_d{n}" for n in range(6)} | {"mean_ranks", "performance_profiles"}
+    assert drawn.captions["comparison_d3"].startswith("On d3. Validation accuracy per setting.")
+    assert drawn.not_drawn == []
+    assert {path.stem for path in tmp_path.glob("*.pdf")} == set(drawn.captions)
 
 
 def test_the_table_over_data_sets_says_what_its_numbers_are(study: Path) -> None:
