@@ -67,8 +67,12 @@ def answer(
     decisions = decide(results, file, comparisons)
     confirmations = decide(results, file, on_test)
     tests = max(len(file.comparisons), len(comparisons))
-    by_pair = {(one.group, one.against, one.claim): i for i, one in enumerate(comparisons)}
-    test_by_pair = {(one.group, one.against, one.claim): i for i, one in enumerate(on_test)}
+    decided = {
+        (one.group, one.against, one.claim): (one, word) for one, word in zip(comparisons, decisions, strict=True)
+    }
+    tested = {
+        (one.group, one.against, one.claim): (one, word) for one, word in zip(on_test, confirmations, strict=True)
+    }
     verdicts = []
     for position, (own, against, claim) in enumerate(file.planned):
         pairs = plan.pairs[position]
@@ -77,11 +81,8 @@ def answer(
             name = _title(_name(own), _name(against), claim)
             verdicts.append(Verdict(name, NOT_DECIDABLE, why, None, Needed(None, None, None)))
         for pair in pairs:
-            i = by_pair[pair.group, pair.against, claim]
-            verdict = _judge(results, file, comparisons[i], decisions[i], tests, [*own, *against])
-            if (j := test_by_pair.get((pair.group, pair.against, claim))) is not None:
-                _confirm(results, file, verdict, on_test[j], confirmations[j])
-            verdicts.append(verdict)
+            key = (pair.group, pair.against, claim)
+            verdicts.append(_judge(results, file, decided[key], tested.get(key), tests, [*own, *against]))
     return _together(results, file, verdicts)
 
 
@@ -133,21 +134,23 @@ def _decide_one(results: Results, file: StudyFile, comparison: Comparison, above
 
 
 def _judge(
-    results: Results, file: StudyFile, comparison: Comparison, decision: Decision, tests: int, named: list[str]
+    results: Results,
+    file: StudyFile,
+    decided: tuple[Comparison, Decision],
+    tested: tuple[Comparison, Decision] | None,
+    tests: int,
+    named: list[str],
 ) -> Verdict:
+    comparison, decision = decided
     own, other = (results.groups[i].label for i in (comparison.group, comparison.against))
+    word = decision.word
     why = _numbers(results, file, comparison)
     if decision.reason:
         why += f"; {decision.reason}"
-    word = decision.word
     causes = [name for name in confounders(results, comparison) if name not in file.allow]
     if causes:
         word = NOT_DECIDABLE
-        what = " and ".join(CONFOUNDERS[name] for name in causes)
-        why = (
-            f"{what} {'differs' if len(causes) == 1 else 'differ'} between the two as well, and may be the cause; if "
-            f"not, write allow: [{', '.join(causes)}] into studies/{results.study.name}.yaml. {why}"
-        )
+        why = f"{_may_be_the_cause(results, causes)}. {why}"
     needed = Needed(None, None, None)
     if comparison.method != CORRECTED:  # more splits of the same data are no new data
         power = equivalence_power if comparison.claim == EQUIVALENT else None
@@ -156,17 +159,35 @@ def _judge(
     unequal = unequal_effort(results, comparison)
     if trials := unequal_trials(results, comparison, named):
         unequal.append(trials)
-    title = _title(own, other, comparison.claim)
-    return Verdict(title, word, why, comparison, needed, confounded=bool(causes), unequal=unequal)
-
-
-def _confirm(results: Results, file: StudyFile, verdict: Verdict, test: Comparison, decision: Decision) -> None:
-    """Add what the test split says, which chose no evaluation and no setting."""
-    verdict.confirmed = f"{decision.word}: {_numbers(results, file, test, results.test_metric)}"
-    verdict.contradicted = min(test.n) >= TEST_FROM and (
-        (verdict.word in POSITIVE and decision.word not in POSITIVE)
-        or (verdict.word == NOT_SUPPORTED and decision.word in POSITIVE)
+    return Verdict(
+        _title(own, other, comparison.claim),
+        word,
+        why,
+        comparison,
+        needed,
+        confirmed=f"{tested[1].word}: {_numbers(results, file, tested[0], results.test_metric)}" if tested else "",
+        contradicted=bool(tested) and _contradicts(word, *tested),
+        confounded=bool(causes),
+        unequal=unequal,
     )
+
+
+def _may_be_the_cause(results: Results, causes: list[str]) -> str:
+    what = " and ".join(CONFOUNDERS[name] for name in causes)
+    differs = "differs" if len(causes) == 1 else "differ"
+    return (
+        f"{what} {differs} between the two as well, and may be the cause; if not, write allow: [{', '.join(causes)}] "
+        f"into studies/{results.study.name}.yaml"
+    )
+
+
+def _contradicts(word: str, test: Comparison, decision: Decision) -> bool:
+    """Whether the test split, which chose no evaluation and no setting, says the opposite."""
+    if min(test.n) < TEST_FROM:
+        return False
+    if word in POSITIVE:
+        return decision.word not in POSITIVE
+    return word == NOT_SUPPORTED and decision.word in POSITIVE
 
 
 def _numbers(results: Results, file: StudyFile, comparison: Comparison, metric: str | None = None) -> str:
