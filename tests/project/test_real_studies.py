@@ -13,6 +13,7 @@ from labkit.reporting.findings import BEST, TIED, Findings, find
 from labkit.reporting.pages.numbers_tex import to_macros
 from labkit.reporting.power import equivalence_power, needed_with_range, paired_t_power, seeds_needed
 from labkit.reporting.tables import make_tables
+from labkit.reporting.tables.comparisons import comparison_rows
 from labkit.runs.study import read_study
 from report_studies import A, B, add_seeds, found, labels, pairs, said
 from run_folders import add_run, add_test, change_record, launch, plan, write_json
@@ -191,6 +192,10 @@ def test_the_test_split_confirms_the_answer(study: Path) -> None:
     assert verdict.confirmed.startswith("supported: test/accuracy differs by +0.05833")
     assert answer.word == SUPPORTED
     assert not verdict.contradicted
+    findings = found(study, seeds=SEEDS)
+    assert "DepthNetFiveAgainstNetTwoTestAccuracyDifference" in macro_names(findings)
+    rows = {row["metric"]: row for row in comparison_rows(findings)}
+    assert rows["test/accuracy"]["difference"] == pytest.approx(np.mean(NET5) - np.mean(NET2))
 
 
 def test_a_contradiction_of_the_test_split_is_said_first(study: Path) -> None:

@@ -234,7 +234,8 @@ def _marks(findings: Findings) -> str:
         said = f"†: not distinguishable from it ({what}, holds 0, or there is none)."
     else:
         said = f"All others are distinguishable from it ({what}, does not hold 0)."
-    return f"Bold: the best mean{on}. {said}"
+    chosen = f", of {len(findings.marks)}, which flatters it" if len(findings.marks) > 2 and not on else ""
+    return f"Bold: the best mean{on}{chosen}. {said}"
 
 
 def _difference_caption(

@@ -9,7 +9,7 @@ import numpy as np
 from labkit.reporting.answer import Answer, answer
 from labkit.reporting.blocks import BEST, TIED, Block, make_blocks, marks_of, ranking_of
 from labkit.reporting.collect import Results, collect, run_metrics
-from labkit.reporting.comparisons import Comparison, ablation_pairs, compare
+from labkit.reporting.comparisons import Comparison, Pair, ablation_pairs, compare
 from labkit.reporting.grouping import beside, seed_text
 from labkit.reporting.interaction import Interactions, find_interactions
 from labkit.reporting.names import Label
@@ -37,6 +37,7 @@ class Findings:
     plan: Plan
     blocks: list[Block]  # one for each data set
     comparisons: list[Comparison]  # against the baseline of the study's file; without one against the best setting
+    on_test: list[Comparison]  # the planned ones on the test split, where it was evaluated
     ablations: list[Comparison]  # of each named ablation against the same setting without it
     ranking: list[int]  # the positions of the groups, best mean first, those without one last
     marks: list[str]  # per group: BEST on its data, TIED or ""
@@ -101,7 +102,7 @@ class Findings:
                 for comparison in comparisons
                 if {comparison.group, comparison.against} <= places.keys()
             ]
-            for comparisons in (self.comparisons, self.ablations)
+            for comparisons in (self.comparisons, self.on_test, self.ablations)
         ]
         return replace(
             self,
@@ -109,7 +110,8 @@ class Findings:
             summary={metric: [found[i] for i in block.groups] for metric, found in self.summary.items()},
             blocks=[replace(block, groups=list(places.values()), ranking=[places[i] for i in block.ranking])],
             comparisons=parts[0],
-            ablations=parts[1],
+            on_test=parts[1],
+            ablations=parts[2],
             ranking=[places[i] for i in block.ranking],
             marks=[self.marks[i] for i in block.groups],
         )
@@ -156,13 +158,11 @@ def find(
     parts = ablation_pairs(results)
     exploratory = compare(results, [pair for pair in parts if pair[:2] not in decided], alpha)
     ablations = [decided[pair[:2]] for pair in parts if pair[:2] in decided] + exploratory
-    answered = None
-    if asked:
-        on_test = []
-        if results.test_metric:
-            pairs = [pair for pair in pairs_with_baseline(results, asked, plan) if pair.planned]
-            on_test = compare(results, pairs, alpha, margin, results.test_metric)
-        answered = answer(results, asked, plan, planned, on_test)
+    on_test = []
+    if asked and results.test_metric:
+        pairs = [Pair(one.group, one.against, one.planned, one.claim) for one in planned]
+        on_test = compare(results, pairs, alpha, margin, results.test_metric)
+    answered = answer(results, asked, plan, planned, on_test) if asked else None
     return Findings(
         results,
         summary,
@@ -170,6 +170,7 @@ def find(
         plan,
         blocks,
         comparisons,
+        on_test,
         ablations,
         ranking_of(blocks),
         marks_of(blocks, estimates),

@@ -46,8 +46,10 @@ def to_macros(study: Study, findings: Findings | None) -> str:
     if findings:
         metrics, left_out = _metrics(findings)
         found += [*_of_study(findings), *_of_groups(findings, metrics)]
-        found += [*_of_comparisons(findings, findings.comparisons, ""), *_of_answer(findings)]
-        found += _of_comparisons(findings, findings.ablations, "ablation")
+        metric = findings.results.metric
+        found += [*_of_comparisons(findings, findings.comparisons, metric), *_of_answer(findings)]
+        found += _of_comparisons(findings, findings.on_test, findings.results.test_metric or "")
+        found += _of_comparisons(findings, findings.ablations, metric, "ablation")
         found += _of_tuned(findings)
     numbers = {_name(study.name) + number.name: number for number in found}
     names = macro_names(list(numbers))
@@ -134,8 +136,10 @@ def _of_groups(findings: Findings, metrics: list[str]) -> Iterator[_Number]:
             yield _Number(setting + _name(words), cost, meaning, three_digits(cost))
 
 
-def _of_comparisons(findings: Findings, comparisons: list[Comparison], kind: str) -> Iterator[_Number]:
-    metric, groups = findings.results.metric, findings.results.groups
+def _of_comparisons(
+    findings: Findings, comparisons: list[Comparison], metric: str, kind: str = ""
+) -> Iterator[_Number]:
+    groups = findings.results.groups
     run = findings.results.repetition
     decimals = decimals_for(comparison.difference.sd for comparison in comparisons)
     level = f"{percent(1 - findings.alpha)} % interval of the difference"

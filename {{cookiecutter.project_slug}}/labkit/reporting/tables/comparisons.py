@@ -38,17 +38,24 @@ def ablation_table(findings: Findings) -> Table | None:
 
 
 def comparison_rows(findings: Findings) -> list[dict[str, Any]]:
-    """Every comparison and every ablation in full precision."""
-    comparisons = [_row(findings, comparison) | {"table": "comparison"} for comparison in findings.comparisons]
-    return comparisons + [_row(findings, ablation) | {"table": "ablation"} for ablation in findings.ablations]
+    """Every comparison and every ablation in full precision; the planned ones on the test split as well."""
+    metric = findings.results.metric
+    parts = [("comparison", metric, findings.comparisons), ("ablation", metric, findings.ablations)]
+    if test_metric := findings.results.test_metric:
+        parts.append(("comparison", test_metric, findings.on_test))
+    return [
+        _row(findings, comparison, metric) | {"table": table}
+        for table, metric, comparisons in parts
+        for comparison in comparisons
+    ]
 
 
-def _row(findings: Findings, comparison: Comparison) -> dict[str, Any]:
+def _row(findings: Findings, comparison: Comparison, metric: str) -> dict[str, Any]:
     groups, difference = findings.results.groups, comparison.difference
-    factor = findings.results.names.factor(findings.results.metric)
+    factor = findings.results.names.factor(metric)
     own, other = groups[comparison.group].settings, groups[comparison.against].settings
     columns = {
-        "metric": findings.results.metric,
+        "metric": metric,
         "planned": comparison.planned,
         "method": comparison.method,
         "n": comparison.n[0],
