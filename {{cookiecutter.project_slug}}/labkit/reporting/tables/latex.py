@@ -4,6 +4,7 @@ A float is at most as high as a page with its caption; a list goes on over pages
 the macros for both.
 """
 
+import functools
 import math
 import re
 import unicodedata
@@ -22,6 +23,7 @@ LATEX = {char: "\\" + char for char in "_&%#${}"} | {
     **{"[": "{[}", "*": "{*}", "±": r"$\pm$", "†": r"$^{\dagger}$", "→": r"$\to$", BREAK: r"\allowbreak{}"},
     **{"\N{HORIZONTAL ELLIPSIS}": r"\dots{}"},
 }
+ESCAPES = str.maketrans(LATEX)
 # Letters up to U+017F that its usual fonts lack, and the hyphen that does not show.
 NOT_IN_LATEX = "\u00ad\u0126\u0127\u0138\u013f\u0140\u0149\u0166\u0167\u017f"
 # In em, the size of the font: generous, as the widths of letters are.
@@ -227,19 +229,22 @@ def _broken(text: str, width: float) -> str:
     return escape_latex("".join(breakable(word, letters) if _ems(word) > width else word for word in words))
 
 
+@functools.lru_cache(10_000)
 def _ems(text: str) -> float:
     """The width of a text in the usual fonts, and a bit more."""
-    width = 0.0
-    for char in _plain(text):
-        if char in "fijlrt.,:;'!|()[]I- ":
-            width += NARROW
-        elif char in "MW%@\u2026":
-            width += WIDE
-        elif char in "mwG=+~<>^$&OQ":
-            width += 0.86
-        else:
-            width += CAPITAL if char.isupper() else USUAL
-    return width + 1.4 * bool(re.search(r"\de[-+]?\d", text))  # 10 and an exponent
+    exponent = 1.4 * bool(re.search(r"\de[-+]?\d", text))  # 10 and a small number above
+    return sum(map(_em, _plain(text))) + exponent
+
+
+@functools.cache
+def _em(char: str) -> float:
+    if char in "fijlrt.,:;'!|()[]I- ":
+        return NARROW
+    if char in "MW%@\u2026":
+        return WIDE
+    if char in "mwG=+~<>^$&OQ":
+        return 0.86
+    return CAPITAL if char.isupper() else USUAL
 
 
 def latex_number(text: str) -> str:
@@ -250,13 +255,15 @@ def latex_number(text: str) -> str:
 
 def escape_latex(text: str) -> str:
     """Text that pdflatex sets as it is; a letter that its fonts lack becomes U+4E2D."""
-    text = "".join(LATEX.get(char, char) for char in _plain(text))
+    text = _plain(text).translate(ESCAPES)
     text = re.sub(r"([-',])(?=\1)", r"\1{}", text)  # no ligature
     return re.sub(r"^ | $|(?<= ) ", r"\\ ", text)  # every space counts
 
 
 def _plain(text: str) -> str:
     """On one line, with U+4E2D in the place of a letter that the fonts lack."""
+    if text.isascii() and text.isprintable():  # nearly every text is
+        return text
     text = unicodedata.normalize("NFC", one_line(text))
     return "".join(char if char in LATEX or _in_latex(char) else f"U+{ord(char):04X}" for char in text)
 
