@@ -176,7 +176,9 @@ def test_the_interval_of_a_bounded_metric_stays_within_its_bounds_and_its_differ
     assert [percent.summary[ACCURACY][0].high, percent.summary[ACCURACY][1].low] == [100.0, 0.0]
     (comparison,) = percent.comparisons
     assert comparison.difference.low < -100 < comparison.difference.mean
-    assert "0.9827 to 1.0000" in summary_table(found(study), ACCURACY).rows[0]
+    table = summary_table(found(study), ACCURACY)
+    assert "0.9827 to 1.0000" in table.rows[0]
+    assert "Intervals end at 0 and 1, which the metric cannot pass." in table.caption
 
 
 @pytest.mark.parametrize("bounds", [None, [None, None], [0], "x", {}, [0, [1]], [2, 3]])

@@ -45,6 +45,14 @@ def mean_interval(results: Results) -> str:
     return f"{percent(CONFIDENCE)} % t interval of the mean (from {INTERVAL_FROM} {results.repetition}s) {over}"
 
 
+def at_bounds(findings: Findings, metric: str) -> str:
+    """The sentence on intervals that would leave what the metric can be."""
+    bounds = findings.results.names.bounds(metric)
+    scattered = [estimate for estimate in findings.summary[metric] if estimate.sd > 0]
+    ends = sorted({end for estimate in scattered for end in (estimate.low, estimate.high) if end in bounds})
+    return f"Intervals end at {' and '.join(f'{end:g}' for end in ends)}, which the metric cannot pass." if ends else ""
+
+
 def selection_rule(results: Results) -> str:
     """The sentence on which evaluation of a run counts."""
     if results.select == LAST:
@@ -108,6 +116,7 @@ def summary_caption(findings: Findings, metric: str) -> str:
     return paragraph(
         f"{results.names.opening(metric)} per setting over n {over}: mean, sample standard deviation (from 2 {over}) "
         f"and {mean_interval(results)}; {BETTER[results.direction]} is better.",
+        at_bounds(findings, metric),
         evaluation_error(results, metric, (estimate.mean for estimate in findings.summary[metric])),
         selection_rule(results),
         _marks(findings) if metric == results.metric else marks,
