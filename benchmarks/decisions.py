@@ -2,7 +2,7 @@
 
 python benchmarks/decisions.py [--studies 2000]
 
-The rules are those of the report (labkit/reporting/answer.py, comparisons.py), called on numbers in memory.
+The rules are those of the report (labkit/reporting/analysis/answer.py, comparisons.py), called on numbers in memory.
 """
 
 import argparse
@@ -19,9 +19,9 @@ from scipy import stats
 PROJECT = Path(__file__).resolve().parents[1] / "{{cookiecutter.project_slug}}"
 sys.path.insert(0, str(PROJECT))
 
-from labkit.reporting.answer import NOT_SUPPORTED, SUPPORTED, decide  # noqa: E402
-from labkit.reporting.comparisons import Pair, compare, compare_with_best, is_distinguishable  # noqa: E402
-from labkit.reporting.study_file import BETTER, EQUIVALENT, StudyFile  # noqa: E402
+from labkit.reporting.analysis.answer import NOT_SUPPORTED, SUPPORTED, decide  # noqa: E402
+from labkit.reporting.analysis.comparisons import Pair, compare, compare_with_best, is_distinguishable  # noqa: E402
+from labkit.reporting.analysis.study_file import BETTER, EQUIVALENT, StudyFile  # noqa: E402
 
 Array = npt.NDArray[np.float64]
 ALPHA = 0.05

@@ -39,7 +39,7 @@ def make_runs(study: Path, runs: int, settings: int) -> None:
 
 def read_and_tabulate(study: Path) -> None:
     """In a process of its own: prints seconds after the imports, and the largest memory in MB."""
-    from labkit.reporting.findings import find
+    from labkit.reporting.analysis.findings import find
     from labkit.reporting.tables import make_tables
     from labkit.runs.study import no_garbage, read_study
 

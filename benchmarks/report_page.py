@@ -18,8 +18,8 @@ from selenium.webdriver.chrome.service import Service
 TEMPLATE = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TEMPLATE / "{{cookiecutter.project_slug}}"), str(TEMPLATE / "tests" / "project")]
 
-from labkit.reporting.checks import find_warnings  # noqa: E402
-from labkit.reporting.findings import find  # noqa: E402
+from labkit.reporting.analysis.checks import find_warnings  # noqa: E402
+from labkit.reporting.analysis.findings import find  # noqa: E402
 from labkit.reporting.pages.contents import Contents  # noqa: E402
 from labkit.reporting.pages.html_page import write_page  # noqa: E402
 from labkit.reporting.tables import make_tables  # noqa: E402

@@ -22,9 +22,9 @@ CHROMIUM, DRIVER = "/usr/bin/chromium", "/usr/bin/chromedriver"
 MAKE_PAGES = """
 import base64, json, sys
 from pathlib import Path
-from labkit.reporting.checks import find_warnings
-from labkit.reporting.findings import find
-from labkit.reporting.names import Label
+from labkit.reporting.analysis.checks import find_warnings
+from labkit.reporting.analysis.findings import find
+from labkit.reporting.analysis.names import Label
 from labkit.reporting.pages.contents import Contents
 from labkit.reporting.pages.html_page import write_page
 from labkit.runs.study import read_study

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from labkit.reporting.checks import find_warnings
-from labkit.reporting.comparisons import Comparison
-from labkit.reporting.findings import Findings, find
+from labkit.reporting.analysis.checks import find_warnings
+from labkit.reporting.analysis.comparisons import Comparison
+from labkit.reporting.analysis.findings import Findings, find
 from labkit.reporting.report import ReportConfig, report
 from labkit.runs.study import read_study
 from run_folders import add_run, change_record, plan

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from labkit.reporting.study_file import StudyFile
+from labkit.reporting.analysis.study_file import StudyFile
 
 EPOCHS = 5
 STEPS_PER_EPOCH = 18

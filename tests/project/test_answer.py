@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 import yaml
-from labkit.reporting.answer import NOT_SUPPORTED, SHOWN, SUPPORTED, Answer
-from labkit.reporting.checks import find_warnings
-from labkit.reporting.findings import find
-from labkit.reporting.study_file import read_study_file
+from labkit.reporting.analysis.answer import NOT_SUPPORTED, SHOWN, SUPPORTED, Answer
+from labkit.reporting.analysis.checks import find_warnings
+from labkit.reporting.analysis.findings import find
+from labkit.reporting.analysis.study_file import read_study_file
 from labkit.runs.study import read_study
 from run_folders import add_run, add_unfinished, change_record, launch, plan
 

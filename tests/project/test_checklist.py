@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from labkit.reporting.analysis.findings import find
+from labkit.reporting.analysis.study_file import read_study_file
 from labkit.reporting.checklist import ACM, NEURIPS, Item, make_checklist, to_latex, to_markdown
-from labkit.reporting.findings import find
-from labkit.reporting.study_file import read_study_file
 from labkit.runs.provenance import digest, proof_of_study_file
 from labkit.runs.study import read_study
 from report_studies import add_seeds, found, write_plan, written

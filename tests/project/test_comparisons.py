@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from labkit.reporting.comparisons import CORRECTED, PAIRED, WELCH, Comparison
-from labkit.reporting.findings import BEST, TIED, Findings, find
-from labkit.reporting.power import seeds_needed
-from labkit.reporting.statistics import (
+from labkit.reporting.analysis.comparisons import CORRECTED, PAIRED, WELCH, Comparison
+from labkit.reporting.analysis.findings import BEST, TIED, Findings, find
+from labkit.reporting.analysis.power import seeds_needed
+from labkit.reporting.analysis.statistics import (
     holm,
     paired_difference,
     probability_of_improvement,

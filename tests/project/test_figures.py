@@ -12,9 +12,9 @@ import matplotlib
 import numpy as np
 import pytest
 import yaml
+from labkit.reporting.analysis.findings import find
 from labkit.reporting.figures import draw_figures, find_function
 from labkit.reporting.figures.style import MOST_POINTS, STYLE, Drawing
-from labkit.reporting.findings import find
 from labkit.reporting.report import report
 from labkit.runs.study import read_study
 from matplotlib.axes import Axes

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from labkit.reporting.answer import NOT_SUPPORTED, SHOWN, SUPPORTED
-from labkit.reporting.checks import find_warnings
-from labkit.reporting.findings import find
-from labkit.reporting.names import Label
+from labkit.reporting.analysis.answer import NOT_SUPPORTED, SHOWN, SUPPORTED
+from labkit.reporting.analysis.checks import find_warnings
+from labkit.reporting.analysis.findings import find
+from labkit.reporting.analysis.names import Label
+from labkit.reporting.analysis.study_file import read_study_file
 from labkit.reporting.pages import page_curves
 from labkit.reporting.pages.contents import Contents
 from labkit.reporting.pages.html_page import write_page
-from labkit.reporting.study_file import read_study_file
 from labkit.reporting.tables import make_tables
 from labkit.reporting.tables.formats import Table
 from labkit.runs.study import read_study

@@ -7,9 +7,9 @@ from typing import Any
 import matplotlib
 import numpy as np
 import pytest
+from labkit.reporting.analysis.findings import Findings
 from labkit.reporting.figures import draw_figures, find_function
 from labkit.reporting.figures.style import STYLE
-from labkit.reporting.findings import Findings
 from labkit.reporting.pages.numbers_tex import to_macros
 from labkit.reporting.tables import make_tables
 from report_studies import add_seeds, found, written

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from labkit.reporting.answer import NOT_SUPPORTED, SHOWN, SUPPORTED, Answer
-from labkit.reporting.comparisons import PAIRED, WELCH
-from labkit.reporting.evaluation_set import evaluation_error
-from labkit.reporting.findings import BEST, TIED, Findings, find
+from labkit.reporting.analysis.answer import NOT_SUPPORTED, SHOWN, SUPPORTED, Answer
+from labkit.reporting.analysis.comparisons import PAIRED, WELCH
+from labkit.reporting.analysis.evaluation_set import evaluation_error
+from labkit.reporting.analysis.findings import BEST, TIED, Findings, find
+from labkit.reporting.analysis.power import equivalence_power, needed_with_range, paired_t_power, seeds_needed
 from labkit.reporting.pages.numbers_tex import to_macros
-from labkit.reporting.power import equivalence_power, needed_with_range, paired_t_power, seeds_needed
 from labkit.reporting.tables import make_tables
 from labkit.reporting.tables.comparisons import comparison_rows
 from labkit.runs.study import read_study

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import matplotlib
 import pytest
+from labkit.reporting.analysis.findings import find
 from labkit.reporting.figures import find_function
 from labkit.reporting.figures.style import STYLE, Drawing
-from labkit.reporting.findings import find
 from labkit.runs.study import read_study
 from matplotlib.figure import Figure
 from run_folders import add_run

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from labkit.reporting.checks import find_warnings
-from labkit.reporting.findings import summary_rows
+from labkit.reporting.analysis.checks import find_warnings
+from labkit.reporting.analysis.findings import summary_rows
 from labkit.reporting.report import report
 from labkit.reporting.tables.comparisons import comparison_rows
 from labkit.runs.places import read_places

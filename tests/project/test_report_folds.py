@@ -8,12 +8,12 @@ from typing import Any
 import matplotlib
 import numpy as np
 import pytest
-from labkit.reporting.checks import find_warnings
-from labkit.reporting.comparisons import CORRECTED
+from labkit.reporting.analysis.checks import find_warnings
+from labkit.reporting.analysis.comparisons import CORRECTED
+from labkit.reporting.analysis.findings import Findings
+from labkit.reporting.analysis.study_file import read_study_file
 from labkit.reporting.figures import find_function
 from labkit.reporting.figures.style import STYLE
-from labkit.reporting.findings import Findings
-from labkit.reporting.study_file import read_study_file
 from labkit.reporting.tables import make_tables
 from report_studies import found, labels, write_plan, written
 from run_folders import add_run, change_record

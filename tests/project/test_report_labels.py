@@ -7,10 +7,10 @@ from typing import Any
 
 import matplotlib
 import pytest
+from labkit.reporting.analysis.findings import find
+from labkit.reporting.analysis.names import MOST_LETTERS, read_labels
 from labkit.reporting.figures import find_function
 from labkit.reporting.figures.style import STYLE
-from labkit.reporting.findings import find
-from labkit.reporting.names import MOST_LETTERS, read_labels
 from labkit.reporting.report import report
 from labkit.reporting.tables import make_tables
 from labkit.reporting.tables.metrics import summary_table

@@ -7,12 +7,12 @@ from typing import Any
 
 import matplotlib
 import pytest
-from labkit.reporting.answer import SUPPORTED
-from labkit.reporting.collect import Results
+from labkit.reporting.analysis.answer import SUPPORTED
+from labkit.reporting.analysis.collect import Results
+from labkit.reporting.analysis.findings import Findings, find
+from labkit.reporting.analysis.names import read_names
 from labkit.reporting.figures import find_function
 from labkit.reporting.figures.style import STYLE
-from labkit.reporting.findings import Findings, find
-from labkit.reporting.names import read_names
 from labkit.reporting.report import report
 from labkit.reporting.tables import make_tables
 from labkit.reporting.tables.comparisons import comparison_rows

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from labkit.reporting.answer import NOT_SUPPORTED, SHOWN, SUPPORTED
-from labkit.reporting.comparisons import PAIRED, WELCH, Comparison
-from labkit.reporting.findings import find
+from labkit.reporting.analysis.answer import NOT_SUPPORTED, SHOWN, SUPPORTED
+from labkit.reporting.analysis.comparisons import PAIRED, WELCH, Comparison
+from labkit.reporting.analysis.findings import find
 from labkit.runs.study import read_study
 from report_studies import (
     ACCURACY,

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 import yaml
-from labkit.reporting.answer import NOT_SUPPORTED, SUPPORTED
-from labkit.reporting.collect import runs_rows
-from labkit.reporting.comparisons import CORRECTED
-from labkit.reporting.findings import find, summary_rows
-from labkit.reporting.power import seeds_needed
-from labkit.reporting.study_file import read_study_file
+from labkit.reporting.analysis.answer import NOT_SUPPORTED, SUPPORTED
+from labkit.reporting.analysis.collect import runs_rows
+from labkit.reporting.analysis.comparisons import CORRECTED
+from labkit.reporting.analysis.findings import find, summary_rows
+from labkit.reporting.analysis.power import seeds_needed
+from labkit.reporting.analysis.study_file import read_study_file
 from labkit.reporting.tables.comparisons import ablation_table, comparison_rows
 from labkit.runs.identity import identity
 from labkit.runs.study import read_study

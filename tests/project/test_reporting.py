@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import yaml
-from labkit.reporting.checks import find_warnings
-from labkit.reporting.findings import Findings, find, summary_rows
+from labkit.reporting.analysis.checks import find_warnings
+from labkit.reporting.analysis.findings import Findings, find, summary_rows
 from labkit.reporting.report import report
 from labkit.reporting.tables.formats import to_csv, to_markdown, write_rows
 from labkit.reporting.tables.latex import to_latex

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from labkit.reporting.findings import Findings, find
+from labkit.reporting.analysis.findings import Findings, find
 from labkit.reporting.pages.contents import Contents
 from labkit.reporting.pages.document import write_document
 from labkit.reporting.pages.macro_names import macro_names

@@ -8,7 +8,7 @@ import yaml
 from small_runs import CPU, ROOT, SMALL, DataSets, choices, compose, config_of, left_to_the_user
 
 from labkit.build import checked
-from labkit.reporting.study_file import read_study_file
+from labkit.reporting.analysis.study_file import read_study_file
 from labkit.runs.identity import run_id
 from modules.data.base import Data
 from modules.parts import make_data, make_trainer

@@ -6,15 +6,15 @@ Names stand in a caption as the runs wrote them: each page and table cleans and 
 import math
 from collections.abc import Iterable
 
-from labkit.reporting.collect import Results
-from labkit.reporting.comparisons import CORRECTED, PAIRED, WELCH, Comparison
-from labkit.reporting.evaluation_set import evaluation_error
-from labkit.reporting.findings import BEST, TIED, Findings
-from labkit.reporting.grouping import seed_text
-from labkit.reporting.interaction import Interactions
+from labkit.reporting.analysis.collect import Results
+from labkit.reporting.analysis.comparisons import CORRECTED, PAIRED, WELCH, Comparison
+from labkit.reporting.analysis.evaluation_set import evaluation_error
+from labkit.reporting.analysis.findings import BEST, TIED, Findings
+from labkit.reporting.analysis.grouping import seed_text
+from labkit.reporting.analysis.interaction import Interactions
+from labkit.reporting.analysis.statistics import CONFIDENCE, INTERVAL_FROM, SIGN_FLIP_FROM, TEST_FROM
+from labkit.reporting.analysis.study_file import EQUIVALENT, LAST
 from labkit.reporting.rounding import p_equals, percent
-from labkit.reporting.statistics import CONFIDENCE, INTERVAL_FROM, SIGN_FLIP_FROM, TEST_FROM
-from labkit.reporting.study_file import EQUIVALENT, LAST
 from labkit.text import BETTER, counted, split_of
 
 NO_TESTS = "No tests, hence no correction."

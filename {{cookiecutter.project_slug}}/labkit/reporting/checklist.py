@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from labkit.reporting.analysis.findings import Findings
 from labkit.reporting.captions import from_to, mean_interval
-from labkit.reporting.findings import Findings
 from labkit.reporting.rounding import three_digits
 from labkit.reporting.tables.costs import total_spent
 from labkit.reporting.tables.formats import escape_markdown

@@ -5,20 +5,20 @@ from pathlib import Path
 
 from jinja2 import Template
 
+from labkit.reporting.analysis.checks import find_warnings
+from labkit.reporting.analysis.collect import runs_rows
+from labkit.reporting.analysis.findings import find, summary_rows
+from labkit.reporting.analysis.names import read_labels
+from labkit.reporting.analysis.study_file import read_study_file
 from labkit.reporting.checklist import make_checklist
 from labkit.reporting.checklist import to_latex as to_latex_list
 from labkit.reporting.checklist import to_markdown as to_markdown_list
-from labkit.reporting.checks import find_warnings
-from labkit.reporting.collect import runs_rows
 from labkit.reporting.figures import Drawn, draw_figures
-from labkit.reporting.findings import find, summary_rows
-from labkit.reporting.names import read_labels
 from labkit.reporting.pages.contents import Contents
 from labkit.reporting.pages.document import write_document
 from labkit.reporting.pages.html_page import write_page
 from labkit.reporting.pages.numbers_tex import to_macros
 from labkit.reporting.report import PARENTHESES, SIUNITX, ReportConfig
-from labkit.reporting.study_file import read_study_file
 from labkit.reporting.tables import make_tables
 from labkit.reporting.tables.comparisons import comparison_rows
 from labkit.reporting.tables.formats import to_csv, to_markdown, write_rows

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from labkit.config import check_choice
-from labkit.reporting.names import read_labels
+from labkit.reporting.analysis.names import read_labels
 from labkit.runs.places import read_places
 from labkit.runs.study import find_studies, no_garbage
 from labkit.text import counted, one_line

@@ -8,9 +8,9 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from labkit.reporting.analysis.findings import Findings
+from labkit.reporting.analysis.statistics import Array
 from labkit.reporting.figures import style
-from labkit.reporting.findings import Findings
-from labkit.reporting.statistics import Array
 
 MODEL = "modules.models.transformer.Transformer"
 MOST_EXAMPLES = 4

@@ -3,8 +3,8 @@
 from matplotlib.figure import Figure
 
 from labkit.reporting import captions
+from labkit.reporting.analysis.findings import BEST, Findings
 from labkit.reporting.figures import style
-from labkit.reporting.findings import BEST, Findings
 
 
 def comparison(findings: Findings, width_cm: float) -> list[style.Drawing] | str:

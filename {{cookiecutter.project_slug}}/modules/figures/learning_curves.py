@@ -1,9 +1,9 @@
 """How training went: every evaluation of every seed. This is also the example of how a figure is made.
 
 For one of your own, write a function `my_figure` in modules/figures/my_figure.py, and add my_figure to `figures:` in
-config/report.yaml. The function gets what the report found (labkit/reporting/findings.py) and the width of a page. It
-returns a list of (file name, figure, caption), or a sentence that says why there is nothing to draw. The report saves
-the figure as PDF and PNG. Use matplotlib as you like; `style` holds what the figures share.
+config/report.yaml. The function gets what the report found (labkit/reporting/analysis/findings.py) and the width of a
+page. It returns a list of (file name, figure, caption), or a sentence that says why there is nothing to draw. The report
+saves the figure as PDF and PNG. Use matplotlib as you like; `style` holds what the figures share.
 """
 
 from typing import Any
@@ -15,10 +15,10 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from labkit.reporting import captions
-from labkit.reporting.collect import Results
+from labkit.reporting.analysis.collect import Results
+from labkit.reporting.analysis.findings import Findings
+from labkit.reporting.analysis.statistics import describe
 from labkit.reporting.figures import style
-from labkit.reporting.findings import Findings
-from labkit.reporting.statistics import describe
 from labkit.text import quantity_of
 
 MOST_QUANTITIES = 3

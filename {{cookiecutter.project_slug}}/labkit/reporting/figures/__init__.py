@@ -18,8 +18,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
 
+from labkit.reporting.analysis.findings import Findings
 from labkit.reporting.figures.style import STYLE, Draw, drawable
-from labkit.reporting.findings import Findings
 from labkit.text import alternatives, file_word
 
 __all__ = ["draw_figures", "drawable"]

@@ -12,9 +12,9 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
 from labkit.reporting import captions
+from labkit.reporting.analysis.findings import BEST, Findings
+from labkit.reporting.analysis.statistics import Array
 from labkit.reporting.figures import style
-from labkit.reporting.findings import BEST, Findings
-from labkit.reporting.statistics import Array
 from labkit.runs.files import RESULT, TEST
 from labkit.runs.study import Run
 

@@ -5,9 +5,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from labkit.reporting import captions
+from labkit.reporting.analysis.findings import Findings
+from labkit.reporting.analysis.statistics import Array
 from labkit.reporting.figures import style
-from labkit.reporting.findings import Findings
-from labkit.reporting.statistics import Array
 from labkit.reporting.tables.costs import cost_of
 
 GREY = "#bbbbbb"

@@ -3,9 +3,9 @@
 import numpy as np
 from matplotlib.figure import Figure
 
+from labkit.reporting.analysis.findings import Findings
+from labkit.reporting.analysis.over_data_sets import RANKS_FROM, SCORES_FROM, Ranks, Scores
 from labkit.reporting.figures import style
-from labkit.reporting.findings import Findings
-from labkit.reporting.over_data_sets import RANKS_FROM, SCORES_FROM, Ranks, Scores
 from labkit.reporting.rounding import p_equals
 
 OVER_DATA_SETS = True

@@ -4,9 +4,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from labkit.reporting import captions
-from labkit.reporting.comparisons import Comparison, Pair, compare
+from labkit.reporting.analysis.comparisons import Comparison, Pair, compare
+from labkit.reporting.analysis.findings import Findings
 from labkit.reporting.figures import style
-from labkit.reporting.findings import Findings
 
 OVER_DATA_SETS = True  # a data set may be one of the two keys
 

@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from labkit.reporting import captions
-from labkit.reporting.comparisons import CORRECTED, Comparison
+from labkit.reporting.analysis.comparisons import CORRECTED, Comparison
+from labkit.reporting.analysis.findings import Findings
+from labkit.reporting.analysis.statistics import Array
 from labkit.reporting.figures import style
-from labkit.reporting.findings import Findings
-from labkit.reporting.statistics import Array
 
 MOST_PANELS = 6
 BETTER, WORSE, EQUAL = "better", "worse", "equal"

@@ -20,8 +20,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from labkit.reporting.findings import BEST, Findings
-from labkit.reporting.statistics import Array, Difference, Estimate
+from labkit.reporting.analysis.findings import BEST, Findings
+from labkit.reporting.analysis.statistics import Array, Difference, Estimate
 from labkit.text import one_line
 
 Drawing = tuple[str, Figure, str]  # the file's name without a suffix, the figure, its caption

@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from labkit.reporting import captions
+from labkit.reporting.analysis.findings import Findings
+from labkit.reporting.analysis.grouping import Group, as_text, label_of
+from labkit.reporting.analysis.statistics import Array
 from labkit.reporting.figures import style
-from labkit.reporting.findings import Findings
-from labkit.reporting.grouping import Group, as_text, label_of
-from labkit.reporting.statistics import Array
 from labkit.runs.json_shapes import is_number
 from labkit.text import file_word
 

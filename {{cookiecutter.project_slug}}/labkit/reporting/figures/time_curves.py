@@ -7,9 +7,9 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from labkit.reporting import captions
+from labkit.reporting.analysis.findings import Findings
+from labkit.reporting.analysis.statistics import Array
 from labkit.reporting.figures import style
-from labkit.reporting.findings import Findings
-from labkit.reporting.statistics import Array
 from labkit.runs.study import Run
 
 

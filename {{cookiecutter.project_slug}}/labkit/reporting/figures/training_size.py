@@ -4,10 +4,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from labkit.reporting import captions
+from labkit.reporting.analysis.findings import Findings
+from labkit.reporting.analysis.grouping import FRACTION
+from labkit.reporting.analysis.statistics import Array
 from labkit.reporting.figures import style
-from labkit.reporting.findings import Findings
-from labkit.reporting.grouping import FRACTION
-from labkit.reporting.statistics import Array
 
 OVER_DATA_SETS = True  # a fraction is a data set of its own in all other figures
 

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from labkit.reporting.answer import Verdict, seed_range
+from labkit.reporting.analysis.answer import Verdict, seed_range
+from labkit.reporting.analysis.findings import Findings
+from labkit.reporting.analysis.study_file import StudyFile
 from labkit.reporting.captions import selection_rule
-from labkit.reporting.findings import Findings
-from labkit.reporting.study_file import StudyFile
 from labkit.reporting.tables.formats import Table
 from labkit.runs.study import Study
 from labkit.text import BETTER

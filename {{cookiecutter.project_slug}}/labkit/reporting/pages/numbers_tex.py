@@ -8,13 +8,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from labkit.reporting.answer import Verdict
-from labkit.reporting.comparisons import Comparison
-from labkit.reporting.findings import Findings
-from labkit.reporting.grouping import Group
+from labkit.reporting.analysis.answer import Verdict
+from labkit.reporting.analysis.comparisons import Comparison
+from labkit.reporting.analysis.findings import Findings
+from labkit.reporting.analysis.grouping import Group
+from labkit.reporting.analysis.statistics import CONFIDENCE
 from labkit.reporting.pages.macro_names import Name, macro_names
 from labkit.reporting.rounding import decimals_for, p_value, percent, rounded, three_digits
-from labkit.reporting.statistics import CONFIDENCE
 from labkit.reporting.tables.costs import COSTS, mean_cost, total_spent
 from labkit.reporting.tables.latex import escape_latex
 from labkit.runs.spent import spent

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from labkit.reporting.collect import Results
+from labkit.reporting.analysis.collect import Results
 from labkit.runs.study import Study
 from labkit.text import one_line, quantity_of, split_of
 

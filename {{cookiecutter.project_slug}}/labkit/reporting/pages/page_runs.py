@@ -3,8 +3,8 @@
 import math
 from typing import Any
 
-from labkit.reporting.collect import Results, runs_rows
-from labkit.reporting.grouping import ABLATION, PROCESSES, Group, Settings, as_text, shorten
+from labkit.reporting.analysis.collect import Results, runs_rows
+from labkit.reporting.analysis.grouping import ABLATION, PROCESSES, Group, Settings, as_text, shorten
 from labkit.runs.json_shapes import is_number
 from labkit.runs.study import Study
 

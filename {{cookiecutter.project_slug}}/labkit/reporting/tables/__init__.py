@@ -4,7 +4,7 @@ The full precision is in runs.csv, summary.csv and comparisons.csv beside report
 eyes.
 """
 
-from labkit.reporting.findings import Findings
+from labkit.reporting.analysis.findings import Findings
 from labkit.reporting.tables.choices import interaction_table, scores_table, tuned_table
 from labkit.reporting.tables.comparisons import ablation_table, comparison_table
 from labkit.reporting.tables.costs import cost_table, spent_table, target_table

@@ -1,7 +1,7 @@
 """Tables beside the summary: the best setting of each model, interactions, and several data sets together."""
 
+from labkit.reporting.analysis.findings import Findings
 from labkit.reporting.captions import interaction_caption, scores_caption, tuned_caption
-from labkit.reporting.findings import Findings
 from labkit.reporting.rounding import decimals_for, interval, p_value, percent, rounded
 from labkit.reporting.tables.formats import Column, Table
 from labkit.reporting.tables.metrics import IN_PARENTHESES, means_and_sds

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
+from labkit.reporting.analysis.comparisons import Comparison
+from labkit.reporting.analysis.findings import Findings
+from labkit.reporting.analysis.grouping import ABLATION, Group, as_text, beside, seed_text
 from labkit.reporting.captions import ablation_caption, comparison_caption
-from labkit.reporting.comparisons import Comparison
-from labkit.reporting.findings import Findings
-from labkit.reporting.grouping import ABLATION, Group, as_text, beside, seed_text
 from labkit.reporting.rounding import decimals_for, interval, p_value, percent, rounded
 from labkit.reporting.tables.formats import Column, Table, settings_columns
 

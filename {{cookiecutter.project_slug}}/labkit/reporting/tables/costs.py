@@ -4,12 +4,12 @@ import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from labkit.reporting.analysis.collect import Results
+from labkit.reporting.analysis.findings import Findings
+from labkit.reporting.analysis.grouping import Group
+from labkit.reporting.analysis.statistics import NAN
 from labkit.reporting.captions import SPENT, cost_caption, target_caption
-from labkit.reporting.collect import Results
-from labkit.reporting.findings import Findings
-from labkit.reporting.grouping import Group
 from labkit.reporting.rounding import three_digits
-from labkit.reporting.statistics import NAN
 from labkit.reporting.tables.formats import Table, settings_columns
 from labkit.runs.json_shapes import is_number
 from labkit.runs.spent import Spent, spent

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
-from labkit.reporting.grouping import Group
+from labkit.reporting.analysis.grouping import Group
 from labkit.text import one_line
 
 BREAK = "\u200b"  # where a long name may go on in the next line

@@ -2,11 +2,11 @@
 
 import math
 
+from labkit.reporting.analysis.collect import known_direction
+from labkit.reporting.analysis.findings import BEST, TIED, Findings
+from labkit.reporting.analysis.statistics import CONFIDENCE, Estimate
 from labkit.reporting.captions import per_class_caption, summary_caption
-from labkit.reporting.collect import known_direction
-from labkit.reporting.findings import BEST, TIED, Findings
 from labkit.reporting.rounding import decimals_for, interval, percent, rounded, with_uncertainty
-from labkit.reporting.statistics import CONFIDENCE, Estimate
 from labkit.reporting.tables.formats import Column, Table, settings_columns
 from labkit.text import quantity_of, split_of
 

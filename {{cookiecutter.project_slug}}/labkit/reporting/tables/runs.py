@@ -3,9 +3,9 @@
 import math
 from dataclasses import replace
 
+from labkit.reporting.analysis.collect import Results
+from labkit.reporting.analysis.grouping import as_text
 from labkit.reporting.captions import UNFINISHED, runs_caption
-from labkit.reporting.collect import Results
-from labkit.reporting.grouping import as_text
 from labkit.reporting.rounding import rounded
 from labkit.reporting.tables.costs import cost_of
 from labkit.reporting.tables.formats import Table

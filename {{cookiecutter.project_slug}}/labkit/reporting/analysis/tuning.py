@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from labkit.reporting.blocks import Block
-from labkit.reporting.collect import Results
-from labkit.reporting.comparisons import Comparison, Pair, compare
-from labkit.reporting.grouping import label_of
-from labkit.reporting.statistics import Estimate
-from labkit.reporting.study_file import StudyFile
+from labkit.reporting.analysis.blocks import Block
+from labkit.reporting.analysis.collect import Results
+from labkit.reporting.analysis.comparisons import Comparison, Pair, compare
+from labkit.reporting.analysis.grouping import label_of
+from labkit.reporting.analysis.statistics import Estimate
+from labkit.reporting.analysis.study_file import StudyFile
 
 MODEL = "model"
 

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from labkit.reporting.collect import Results
-from labkit.reporting.comparisons import Comparison, compare_with_best, is_distinguishable
-from labkit.reporting.grouping import label_of
-from labkit.reporting.statistics import Estimate
+from labkit.reporting.analysis.collect import Results
+from labkit.reporting.analysis.comparisons import Comparison, compare_with_best, is_distinguishable
+from labkit.reporting.analysis.grouping import label_of
+from labkit.reporting.analysis.statistics import Estimate
 
 BEST, TIED = "best", "indistinguishable from the best"
 

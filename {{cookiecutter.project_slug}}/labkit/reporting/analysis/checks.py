@@ -4,11 +4,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Any
 
-from labkit.reporting.collect import FOLD, Results, metrics_in
-from labkit.reporting.comparisons import compared_with_nothing
-from labkit.reporting.confounding import confounders
-from labkit.reporting.findings import Findings, not_a_number
-from labkit.reporting.study_file import CONFOUNDERS
+from labkit.reporting.analysis.collect import FOLD, Results, metrics_in
+from labkit.reporting.analysis.comparisons import compared_with_nothing
+from labkit.reporting.analysis.confounding import confounders
+from labkit.reporting.analysis.findings import Findings, not_a_number
+from labkit.reporting.analysis.study_file import CONFOUNDERS
 from labkit.runs.study import Study
 from labkit.text import counted, quantity_of, split_of
 

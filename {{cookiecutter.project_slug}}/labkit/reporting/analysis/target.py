@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from labkit.reporting.collect import Results
+from labkit.reporting.analysis.collect import Results
 
 
 class Reached(NamedTuple):

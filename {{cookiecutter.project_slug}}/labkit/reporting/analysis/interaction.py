@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from labkit.reporting.collect import Results
-from labkit.reporting.grouping import Group
-from labkit.reporting.statistics import NAN, Difference, holm, paired_difference
-from labkit.reporting.study_file import StudyFile
+from labkit.reporting.analysis.collect import Results
+from labkit.reporting.analysis.grouping import Group
+from labkit.reporting.analysis.statistics import NAN, Difference, holm, paired_difference
+from labkit.reporting.analysis.study_file import StudyFile
 
 MOST = 200  # contrasts; nobody reads more, and a finer grid is a curve
 

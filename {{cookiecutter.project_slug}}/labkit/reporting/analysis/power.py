@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special, stats
 
-from labkit.reporting.statistics import CONFIDENCE, TEST_FROM
+from labkit.reporting.analysis.statistics import CONFIDENCE, TEST_FROM
 
 POWER = 0.8
 MOST_SEEDS = 1000

@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from labkit.reporting.collect import Results
-from labkit.reporting.comparisons import CORRECTED, Comparison
-from labkit.reporting.confounding import confounders, unequal_effort, unequal_trials
-from labkit.reporting.grouping import as_text
-from labkit.reporting.plan import Plan, find_groups, to_come
-from labkit.reporting.power import Needed, equivalence_power, needed_with_range
-from labkit.reporting.statistics import TEST_FROM, holm
-from labkit.reporting.study_file import CONFOUNDERS, EQUIVALENT, Setting, StudyFile
+from labkit.reporting.analysis.collect import Results
+from labkit.reporting.analysis.comparisons import CORRECTED, Comparison
+from labkit.reporting.analysis.confounding import confounders, unequal_effort, unequal_trials
+from labkit.reporting.analysis.grouping import as_text
+from labkit.reporting.analysis.plan import Plan, find_groups, to_come
+from labkit.reporting.analysis.power import Needed, equivalence_power, needed_with_range
+from labkit.reporting.analysis.statistics import TEST_FROM, holm
+from labkit.reporting.analysis.study_file import CONFOUNDERS, EQUIVALENT, Setting, StudyFile
 from labkit.text import counted
 
 SUPPORTED, SHOWN = "supported", "improvement shown"

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from labkit.reporting.blocks import Block
-from labkit.reporting.collect import Results
-from labkit.reporting.grouping import DATA_SET, shorten
-from labkit.reporting.statistics import Array, Estimate
+from labkit.reporting.analysis.blocks import Block
+from labkit.reporting.analysis.collect import Results
+from labkit.reporting.analysis.grouping import DATA_SET, shorten
+from labkit.reporting.analysis.statistics import Array, Estimate
 
 RANKS_FROM = 6  # data sets
 SCORES_FROM = 4  # data sets

@@ -6,20 +6,20 @@ from typing import Any, Self
 
 import numpy as np
 
-from labkit.reporting.answer import Answer, answer
-from labkit.reporting.blocks import BEST, TIED, Block, make_blocks, marks_of, ranking_of
-from labkit.reporting.collect import Results, collect, run_metrics
-from labkit.reporting.comparisons import Comparison, Pair, ablation_pairs, compare
-from labkit.reporting.grouping import beside, seed_text
-from labkit.reporting.interaction import Interactions, find_interactions
-from labkit.reporting.names import Label
-from labkit.reporting.over_data_sets import Ranks, Scores, rank_methods, score_methods
-from labkit.reporting.plan import Plan, find_groups, make_plan, pairs_with_baseline
-from labkit.reporting.statistics import Estimate, describe
-from labkit.reporting.study_file import BEST as BEST_EVALUATION
-from labkit.reporting.study_file import StudyFile
-from labkit.reporting.target import Reached, times_to
-from labkit.reporting.tuning import Tuned, tune
+from labkit.reporting.analysis.answer import Answer, answer
+from labkit.reporting.analysis.blocks import BEST, TIED, Block, make_blocks, marks_of, ranking_of
+from labkit.reporting.analysis.collect import Results, collect, run_metrics
+from labkit.reporting.analysis.comparisons import Comparison, Pair, ablation_pairs, compare
+from labkit.reporting.analysis.grouping import beside, seed_text
+from labkit.reporting.analysis.interaction import Interactions, find_interactions
+from labkit.reporting.analysis.names import Label
+from labkit.reporting.analysis.over_data_sets import Ranks, Scores, rank_methods, score_methods
+from labkit.reporting.analysis.plan import Plan, find_groups, make_plan, pairs_with_baseline
+from labkit.reporting.analysis.statistics import Estimate, describe
+from labkit.reporting.analysis.study_file import BEST as BEST_EVALUATION
+from labkit.reporting.analysis.study_file import StudyFile
+from labkit.reporting.analysis.target import Reached, times_to
+from labkit.reporting.analysis.tuning import Tuned, tune
 from labkit.runs.json_shapes import is_number
 from labkit.runs.study import Study
 from labkit.text import split_of

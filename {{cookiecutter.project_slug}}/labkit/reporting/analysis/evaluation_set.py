@@ -5,9 +5,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from labkit.reporting.collect import Results
-from labkit.reporting.statistics import Array
-from labkit.reporting.study_file import BEST
+from labkit.reporting.analysis.collect import Results
+from labkit.reporting.analysis.statistics import Array
+from labkit.reporting.analysis.study_file import BEST
 from labkit.runs.files import PREDICTIONS, PREDICTIONS_LAST
 from labkit.runs.json_shapes import is_number
 from labkit.text import quantity_of, split_of

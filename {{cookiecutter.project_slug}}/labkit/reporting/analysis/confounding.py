@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from labkit.reporting.collect import Results
-from labkit.reporting.comparisons import Comparison
-from labkit.reporting.grouping import PROCESSES, Group
-from labkit.reporting.study_file import CONFOUNDERS
+from labkit.reporting.analysis.collect import Results
+from labkit.reporting.analysis.comparisons import Comparison
+from labkit.reporting.analysis.grouping import PROCESSES, Group
+from labkit.reporting.analysis.study_file import CONFOUNDERS
 from labkit.runs.json_shapes import is_number
 from labkit.runs.study import Run
 from labkit.text import counted, duration

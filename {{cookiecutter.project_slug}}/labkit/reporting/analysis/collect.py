@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from labkit.reporting.grouping import Group, Grouping, Repeat, as_text, beside, group_runs, label_of
-from labkit.reporting.names import Label, Names, read_names, unknown_labels
-from labkit.reporting.statistics import NAN
-from labkit.reporting.study_file import BEST
+from labkit.reporting.analysis.grouping import Group, Grouping, Repeat, as_text, beside, group_runs, label_of
+from labkit.reporting.analysis.names import Label, Names, read_names, unknown_labels
+from labkit.reporting.analysis.statistics import NAN
+from labkit.reporting.analysis.study_file import BEST
 from labkit.runs.files import METRICS
 from labkit.runs.json_shapes import LARGEST, is_number
 from labkit.runs.study import Run, Study

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from labkit.reporting.collect import Results
-from labkit.reporting.grouping import ABLATION, NO_ABLATION, PROCESSES, Repeat
-from labkit.reporting.statistics import (
+from labkit.reporting.analysis.collect import Results
+from labkit.reporting.analysis.grouping import ABLATION, NO_ABLATION, PROCESSES, Repeat
+from labkit.reporting.analysis.statistics import (
     NAN,
     TEST_FROM,
     Difference,
@@ -18,7 +18,7 @@ from labkit.reporting.statistics import (
     sign_flip_p,
     unpaired_difference,
 )
-from labkit.reporting.study_file import BETTER, EQUIVALENT
+from labkit.reporting.analysis.study_file import BETTER, EQUIVALENT
 
 PAIRED, WELCH, CORRECTED = "paired", "Welch", "Nadeau-Bengio"
 

@@ -7,10 +7,10 @@ out later changes no planned answer.
 import itertools
 from dataclasses import dataclass
 
-from labkit.reporting.collect import FOLD, Results
-from labkit.reporting.comparisons import Pair, find_opponent
-from labkit.reporting.grouping import Group, Repeat, seed_text
-from labkit.reporting.study_file import Setting, StudyFile
+from labkit.reporting.analysis.collect import FOLD, Results
+from labkit.reporting.analysis.comparisons import Pair, find_opponent
+from labkit.reporting.analysis.grouping import Group, Repeat, seed_text
+from labkit.reporting.analysis.study_file import Setting, StudyFile
 from labkit.text import alternatives
 
 AT_REST = ("finished", "diverged", "duplicate", "refused", "pruned")  # a run that is none of these may still end

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from labkit.reporting.names import Label, words_for
+from labkit.reporting.analysis.names import Label, words_for
 from labkit.runs.files import CONFIG
 from labkit.runs.identity import Neutral
 from labkit.runs.identity import settings as settings_of
