@@ -2,8 +2,8 @@
 
 For one of your own, write a function `my_figure` in modules/figures/my_figure.py, and add my_figure to `figures:` in
 config/report.yaml. The function gets what the report found (labkit/reporting/analysis/findings.py) and the width of a
-page. It returns a list of (file name, figure, caption), or a sentence that says why there is nothing to draw. The report
-saves the figure as PDF and PNG. Use matplotlib as you like; `style` holds what the figures share.
+page. It returns a list of (file name, figure, caption), or a sentence that says why there is nothing to draw. The
+report saves the figure as PDF and PNG. Use matplotlib as you like; `style` holds what the figures share.
 """
 
 from typing import Any
