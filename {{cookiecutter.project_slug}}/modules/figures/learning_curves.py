@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from labkit.reporting import captions
@@ -34,7 +33,11 @@ def learning_curves(findings: Findings, width_cm: float) -> list[style.Drawing] 
     shown, note = style.choose(findings, style.MOST_CURVES)  # the settings that fit, as positions in results.groups
     looks = [style.look(position) for position in range(len(shown))]
     setting_of = {run.name: i for i in shown for run in results.groups[i].runs}
-    tables = dict(list(results.curves.groupby(results.curves["run"].map(setting_of.get))))  # {setting: rows}
+    measured = [name for name in results.curves if "/" in name]
+    tables = {  # {setting: a row for each step, a column for each metric and run}
+        setting: rows.groupby(["step", "run"])[measured].last().unstack("run")
+        for setting, rows in results.curves.groupby(results.curves["run"].map(setting_of.get))
+    }
 
     inches = width_cm * style.CM
     figure = Figure(layout="constrained")
@@ -44,10 +47,8 @@ def learning_curves(findings: Findings, width_cm: float) -> list[style.Drawing] 
         for axes, metric in zip(row, metrics, strict=True):
             for i, look in zip(shown, looks, strict=True):
                 if i in tables:  # not where each metrics.csv of a setting is lost
-                    seeds = tables[i].pivot_table(metric, "step", "run", aggfunc="last")
                     shared = results.test_per_train(metric, results.groups[i])
-                    _draw(axes, seeds, shared, results.names.bounds(metric), look)
-            axes.autoscale_view()
+                    _draw(axes, pd.DataFrame(tables[i][metric]), shared, results.names.bounds(metric), look)
             axes.grid()
             axes.set_ylabel(style.axis_label(results.names.label(metric), 0.29 * inches))
             axes.tick_params(labelleft=True)
@@ -76,17 +77,19 @@ def _draw(
     axes: Axes, seeds: pd.DataFrame, test_per_train: float, bounds: tuple[float, float], look: dict[str, Any]
 ) -> None:
     """`seeds` has a row for each step and a column for each run, NaN where a run has no value."""
-    seeds = seeds.where(np.isfinite(seeds)).dropna(axis=1, how="all")
-    if seeds.empty:
+    steps = seeds.index.to_numpy()
+    values = seeds.to_numpy(float)
+    values = values[:, np.isfinite(values).any(0)]
+    if not values.size:
         return
-    curves = [seeds[run].dropna() for run in seeds]
-    curves = [curve.iloc[style.telling(curve.to_numpy())] for curve in curves]
-    lines = [np.column_stack([curve.index, curve]) for curve in curves]
-    axes.add_collection(LineCollection(lines, colors=look["color"], linewidths=0.4, alpha=0.5))
-    complete = seeds.dropna()
-    _, mean, _, half = describe(complete.to_numpy(), test_per_train)
+    finite = np.isfinite(values)
+    curves = [np.column_stack([steps, curve])[there] for curve, there in zip(values.T, finite.T, strict=True)]
+    lines = [curve[style.telling(curve[:, 1])] for curve in curves]
+    style.draw_together(axes, lines, color=look["color"], linewidth=0.4, alpha=0.5)
+    complete = finite.all(1)
+    _, mean, _, half = describe(values[complete], test_per_train)
     shown = style.telling(mean)
-    steps = complete.index.to_numpy()[shown]
+    steps = steps[complete][shown]
     low, high = np.clip([mean - half, mean + half], *bounds)[:, shown]
     axes.fill_between(steps, low, high, color=look["color"], alpha=0.15, linewidth=0)
     axes.plot(steps, mean[shown], linewidth=1.3, markersize=2.5, markevery=max(1, len(steps) // 6), **look)

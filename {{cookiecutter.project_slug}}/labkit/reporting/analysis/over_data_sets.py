@@ -6,7 +6,7 @@ A method is a setting without its data. Data sets are what is drawn here, not se
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+import scipy  # scipy.stats takes a second to import: scipy does so where it is used
 
 from labkit.reporting.analysis.blocks import Block
 from labkit.reporting.analysis.collect import Results
@@ -51,16 +51,16 @@ def rank_methods(results: Results, blocks: list[Block], estimates: list[Estimate
     if len(blocks) < RANKS_FROM or len(table) < 2:
         return None
     means = np.array([[estimates[i].mean for i in of_method] for of_method in table.values()])  # (methods, data sets)
-    ranks = stats.rankdata(-results.sign * means, axis=0)
+    ranks = scipy.stats.rankdata(-results.sign * means, axis=0)
     count, data_sets = means.shape
     if count == 2:
-        p = stats.wilcoxon(means[0], means[1]).pvalue if np.any(means[0] != means[1]) else 1.0  # type: ignore[union-attr]
+        p = scipy.stats.wilcoxon(means[0], means[1]).pvalue if np.any(means[0] != means[1]) else 1.0  # type: ignore[union-attr]
     else:
-        friedman = stats.friedmanchisquare(*means).statistic
+        friedman = scipy.stats.friedmanchisquare(*means).statistic
         rest = data_sets * (count - 1) - friedman
         f = (data_sets - 1) * friedman / rest if rest > 0 else np.inf
-        p = stats.f.sf(f, count - 1, (count - 1) * (data_sets - 1))
-    quantile = stats.studentized_range.ppf(1 - alpha, count, np.inf) / np.sqrt(2)
+        p = scipy.stats.f.sf(f, count - 1, (count - 1) * (data_sets - 1))
+    quantile = scipy.stats.studentized_range.ppf(1 - alpha, count, np.inf) / np.sqrt(2)
     critical = float(quantile * np.sqrt(count * (count + 1) / (6 * data_sets)))
     mean_ranks = ranks.mean(1)
     order = np.argsort(mean_ranks, kind="stable")
@@ -115,11 +115,11 @@ def _methods(results: Results, blocks: list[Block], estimates: list[Estimate]) -
 def _bootstrap(runs: list[Array], thresholds: Array, random: np.random.Generator) -> tuple[float, Array, Array, Array]:
     """Of one method: the interquartile mean and the profile, and their intervals. `runs`: the scores by data set."""
     draws = [values[random.integers(0, len(values), (DRAWS, len(values)))] for values in runs]
-    means = stats.trim_mean(np.concatenate(draws, axis=1), 0.25, axis=1)
+    means = scipy.stats.trim_mean(np.concatenate(draws, axis=1), 0.25, axis=1)
     profiles = np.mean([_profile(values, thresholds) for values in draws], axis=0)  # (draws, thresholds)
     ends = (2.5, 97.5)
     return (
-        float(stats.trim_mean(np.concatenate(runs), 0.25)),
+        float(scipy.stats.trim_mean(np.concatenate(runs), 0.25)),
         np.percentile(means, ends),
         np.mean([_profile(values[None], thresholds)[0] for values in runs], axis=0),
         np.percentile(profiles, ends, axis=0),

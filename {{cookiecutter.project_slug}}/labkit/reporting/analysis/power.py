@@ -5,9 +5,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
-from labkit.reporting.analysis.statistics import CONFIDENCE, TEST_FROM
+from labkit.reporting.analysis.statistics import CONFIDENCE, TEST_FROM, Array
 
 POWER = 0.8
 MOST_SEEDS = 1000
@@ -41,14 +41,14 @@ def needed_with_range(sd: float, pairs: int, difference: float, alpha: float, po
     """The seeds needed, and how many they would be at both ends of the 95 % interval of an SD of so many `pairs`."""
     if not sd > 0 or pairs < 2:
         return Needed(None, None, None)
-    ends = stats.chi2.ppf([(1 + CONFIDENCE) / 2, (1 - CONFIDENCE) / 2], pairs - 1)
+    ends = _chi_squared(np.array([(1 + CONFIDENCE) / 2, (1 - CONFIDENCE) / 2]), pairs - 1)
     low, high = (float(sd * np.sqrt((pairs - 1) / end)) for end in ends)
     return Needed(*(seeds_needed(value, difference, alpha, power) for value in (sd, low, high)))
 
 
 def paired_t_power(effect: float, n: int, alpha: float) -> float:
     """By the noncentral F distribution of t squared: the tails of the noncentral t are NaN where they are small."""
-    limit = stats.t.ppf(1 - alpha / 2, n - 1)
+    limit = special.stdtrit(n - 1, 1 - alpha / 2)
     shift = min(effect * np.sqrt(n), LARGEST_SHIFT)
     return float(1 - special.ncfdtr(1, n - 1, shift**2, limit**2))
 
@@ -59,10 +59,17 @@ def equivalence_power(effect: float, n: int, alpha: float) -> float:
     Given the SD, the mean difference is normal; Gauss-Legendre quadrature over the distribution of the SD.
     """
     freedom = n - 1
-    low, high = np.sqrt(stats.chi2.ppf([1e-12, 1 - 1e-12], freedom) / freedom)
+    low, high = np.sqrt(_chi_squared(np.array([1e-12, 1 - 1e-12]), freedom) / freedom)
     nodes, weights = np.polynomial.legendre.leggauss(200)
     ratio = low + (high - low) * (nodes + 1) / 2  # of the SD of a study to the true one
-    density = stats.chi2.pdf(freedom * ratio**2, freedom) * 2 * freedom * ratio
-    room = effect * np.sqrt(n) - stats.t.ppf(1 - alpha, freedom) * ratio
+    squares = freedom * ratio**2  # distributed as chi squared
+    density = np.exp(special.xlogy(freedom / 2 - 1, squares / 2) - squares / 2 - special.gammaln(freedom / 2))
+    density *= freedom * ratio
+    room = effect * np.sqrt(n) - special.stdtrit(freedom, 1 - alpha) * ratio
     inside = np.maximum(special.ndtr(room) - special.ndtr(-room), 0)
     return float((density * inside * weights).sum() * (high - low) / 2)
+
+
+def _chi_squared(share: Array, freedom: int) -> Array:
+    """The quantiles of its distribution."""
+    return 2 * special.gammaincinv(freedom / 2, share)

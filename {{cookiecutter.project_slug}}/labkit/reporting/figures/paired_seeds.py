@@ -105,8 +105,10 @@ def _letters(inches: float) -> int:
 
 
 def _draw_slopes(axes: Axes, pair: _Pairs, names: list[str]) -> None:
-    for seed, outcome in zip(pair.values.T, pair.outcomes, strict=True):
-        axes.plot([0, 1], seed, linewidth=0.8, markersize=3.5, markeredgewidth=0.8, **LOOKS[outcome])
+    for outcome, look in LOOKS.items():
+        seeds = pair.values.T[np.array(pair.outcomes) == outcome]
+        lines = [np.column_stack([[0, 1], seed]) for seed in seeds]
+        style.draw_together(axes, lines, linewidth=0.8, markersize=3.5, markeredgewidth=0.8, **look)
     axes.plot([0, 1], pair.values.mean(1), "D-", color="black", linewidth=2, markersize=4, zorder=3)
     axes.set_xlim(-0.45, 1.45)
     axes.set_xticks([0, 1], names)

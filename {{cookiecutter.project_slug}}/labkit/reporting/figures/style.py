@@ -120,6 +120,13 @@ def telling(values: Array) -> npt.NDArray[np.intp]:
     return np.unique([0, *ends, len(values) - 1])
 
 
+def draw_together(axes: Axes, lines: Iterable[Array], **look: Any) -> None:
+    """Lines of points (points, 2) as a single one with gaps: a line takes matplotlib as long as hundreds of points."""
+    gap = np.full((1, 2), np.nan)
+    if parts := [part for line in lines for part in (line, gap)]:
+        axes.plot(*np.concatenate(parts).T, **look)
+
+
 def beside_each_other(rows: Array, seeds: list[Array], half: float) -> tuple[Array, Array]:
     """x and y of the seeds of each row, up to `half` above and below it."""
     y = []

@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from labkit.reporting import captions
@@ -28,12 +27,9 @@ def time_curves(findings: Findings, width_cm: float) -> list[style.Drawing] | st
     for i, look in zip(shown, looks, strict=True):
         runs = [run for run in results.groups[i].runs if run.name in by_run]
         lines = [_over_time(by_run[run.name], run) for run in runs]
-        axes.add_collection(
-            LineCollection(lines, colors=look["color"], linestyles=look["linestyle"], linewidths=0.7, alpha=0.7)
-        )
+        style.draw_together(axes, lines, **look | {"marker": "", "linewidth": 0.7, "alpha": 0.7})
     if findings.target is not None:
         axes.axhline(findings.target, color="#555555", linewidth=0.8, linestyle="--", zorder=0.9)
-    axes.autoscale_view()
     axes.set_xlabel("wall time (s)")
     axes.set_ylabel(style.axis_label(results.label, 0.35 * inches))
     axes.grid()
