@@ -18,7 +18,6 @@ from labkit.reporting.figures.style import MOST_POINTS, STYLE, Drawing
 from labkit.reporting.report import report
 from labkit.runs.study import read_study
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from report_studies import found, report_config
@@ -74,6 +73,12 @@ def dots(axes: Axes) -> np.ndarray:
 
 def points(line: Line2D) -> np.ndarray:
     return np.array(line.get_xydata())
+
+
+def pieces(line: Line2D) -> list[np.ndarray]:
+    """The lines that are drawn as this one, with a gap behind each."""
+    gaps = np.flatnonzero(np.isnan(points(line)[:, 0]))
+    return [part[~np.isnan(part[:, 0])] for part in np.split(points(line), gaps + 1) if len(part)]
 
 
 def ticks(axes: Axes, axis: str) -> list[str]:
@@ -191,12 +196,11 @@ def test_a_curve_of_many_rows_is_drawn_with_its_peaks_and_not_with_all_points(st
         rows = [f"{step},0.5,{9 if step == 777 else 0.5}" for step in range(20_000)]
         (run / "metrics.csv").write_text("\n".join(["step,train/accuracy,validation/accuracy", *rows]) + "\n")
     figure, _ = drawn("learning_curves", study)["learning_curves"]
-    (thin,) = [found for found in figure.axes[1].collections if isinstance(found, LineCollection)]
-    for line in thin.get_segments():
+    thin, mean = figure.axes[1].get_lines()
+    for line in pieces(thin):
         assert len(line) <= MOST_POINTS + 2
         assert [777, 9] in line.tolist()
         assert line[[0, -1], 0].tolist() == [0, 19_999]
-    (mean,) = figure.axes[1].get_lines()
     assert len(points(mean)) <= MOST_POINTS + 2
 
 
@@ -358,9 +362,8 @@ def test_curves_have_every_seed_and_a_mean_where_all_have_a_value(study: Path) -
         (run / "metrics.csv").write_text("\n".join(["step,train/accuracy,validation/accuracy", *rows]) + "\n")
     figure, caption = drawn("learning_curves", study)["learning_curves"]
     train, validation = figure.axes
-    (thin,) = [found for found in train.collections if isinstance(found, LineCollection)]
-    assert [len(line) for line in thin.get_segments()] == [4, 4, 3]
-    (mean,) = train.get_lines()
+    thin, mean = train.get_lines()
+    assert [len(line) for line in pieces(thin)] == [4, 4, 3]
     assert points(mean) == pytest.approx(np.array([[1, 1.1], [2, 1.2], [3, 1.3]]))
     assert (train.get_ylabel(), validation.get_ylabel()) == ("train/accuracy", "validation/accuracy")
     assert "n = 3 seeds per setting" in caption
@@ -385,8 +388,8 @@ def test_wins_and_losses_of_pairs_differ_in_shape_and_planned_ones_come_first(st
     pairs = drawn("paired_seeds", study, **PLAN)
     slopes, caption = pairs["paired_seeds"]
     assert [ticks(axes, "x") for axes in slopes.axes] == [["net2", "net5"], ["net2", "net7"]]
-    assert [line.get_marker() for line in slopes.axes[1].get_lines()] == ["^", "v", "^", "D"]
-    assert [line.get_linestyle() for line in slopes.axes[1].get_lines()] == ["-", "--", "-", "-"]
+    drawn_as = {line.get_marker(): (line.get_linestyle(), len(pieces(line))) for line in slopes.axes[1].get_lines()}
+    assert drawn_as == {"^": ("-", 2), "v": ("--", 1), "D": ("-", 1)}
     figure, differences = pairs["paired_differences"]
     left, right = figure.axes
     assert (ticks(left, "y"), ticks(right, "y")) == (["net5  (planned)", "net7"], ["3/0/0", "2/0/1"])
@@ -405,7 +408,8 @@ def test_lower_is_better_turns_wins_and_the_limit_around(study: Path) -> None:
         change_record(run, best=best)
     plan = PLAN | {"metric": "validation/loss", "direction": "min"}
     pairs = drawn("paired_seeds", study, **plan)
-    assert [line.get_marker() for line in pairs["paired_seeds"][0].axes[0].get_lines()] == ["^", "^", "^", "D"]
+    gains, _ = pairs["paired_seeds"][0].axes[0].get_lines()
+    assert (gains.get_marker(), len(pieces(gains))) == ("^", 3)
     left = pairs["paired_differences"][0].axes[0]
     assert [points(line)[0, 0] for line in left.get_lines() if line.get_linestyle() == "--"] == [-0.01]
     assert left.get_xlabel() == "validation/loss: difference to net2 (\u2190\xa0better)"
