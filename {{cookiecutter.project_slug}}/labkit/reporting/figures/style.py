@@ -22,7 +22,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 
 from labkit.reporting.analysis.findings import BEST, Findings
 from labkit.reporting.analysis.statistics import Array, Difference, Estimate
-from labkit.text import one_line
+from labkit.text import one_line, shortened
 
 Drawing = tuple[str, Figure, str]  # the file's name without a suffix, the figure, its caption
 Draw = Callable[[Findings, float], list[Drawing] | str]
@@ -36,6 +36,7 @@ MOST_CELLS = 60  # on a side of a map, as rectangles
 MOST_CURVES = len(COLOURS)  # more lines in one plot cannot be told apart
 MOST_LINES = 40  # of labels beside a plot; more do not fit on a page with a caption
 MOST_LABEL_LINES = 4
+MOST_NAME_LINES = 8  # of a setting; a longer name is cut in the middle
 LINE = 0.17  # inches: the height of a line of text, with some air
 CM = 1 / 2.54  # inches
 SMALL = 7  # points
@@ -220,7 +221,7 @@ def axis_label(text: str, inches: float) -> str:
 
 
 def wrap(text: str, width: int) -> str:
-    return "\n".join(textwrap.wrap(drawable(text), width, break_on_hyphens=False))
+    return "\n".join(textwrap.wrap(shortened(drawable(text), MOST_NAME_LINES * width), width, break_on_hyphens=False))
 
 
 def drawable(text: str) -> str:

@@ -13,6 +13,7 @@ from labkit.reporting.tables.formats import BREAK, MOST_ROWS, Table, breakable, 
 from labkit.text import shortened
 
 MOST_LISTED = 300  # rows of a list
+LONGEST_WORD = 12  # letters that are never set on two lines
 MOST_BREAKS = 300  # in one text
 WIDEST = 4  # cells of a column that are measured: to measure all of them takes as long as to draw them
 
@@ -34,8 +35,8 @@ def write_document(folder: Path, contents: Contents) -> None:
 def _in_print(text: str) -> str:
     """With letters that there are, and places to break; typst gives up on a text with very many of those."""
     text = drawable(text)
-    whole = breakable(text)
-    return whole if whole.count(BREAK) <= MOST_BREAKS else breakable(shortened(text, MOST_BREAKS))
+    whole = breakable(text, LONGEST_WORD)
+    return whole if whole.count(BREAK) <= MOST_BREAKS else breakable(shortened(text, MOST_BREAKS), LONGEST_WORD)
 
 
 def _on_paper(name: str, table: Table) -> dict[str, Any]:
