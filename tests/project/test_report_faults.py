@@ -357,6 +357,7 @@ def test_20000_rows_a_run_are_a_small_document(study: Path) -> None:
         rows = [f"{step},{value},{value},{1 - value},{1 - value}" for step, value in enumerate(noise)]
         header = "step,train/loss,validation/loss,train/accuracy,validation/accuracy"
         (run / "metrics.csv").write_text("\n".join([header, *rows]) + "\n")
-    folder = full_report(study, figures=["learning_curves"])
-    assert (folder / "figures" / "learning_curves.pdf").stat().st_size < 500_000
+    folder = full_report(study, figures=["learning_curves", "time_curves"])
+    for name in ("learning_curves", "time_curves"):
+        assert (folder / "figures" / f"{name}.pdf").stat().st_size < 500_000
     assert (folder / "report.pdf").stat().st_size < 700_000

@@ -9,6 +9,7 @@ from labkit.reporting import captions
 from labkit.reporting.analysis.findings import Findings
 from labkit.reporting.analysis.statistics import Array
 from labkit.reporting.figures import style
+from labkit.runs.json_shapes import LARGEST
 from labkit.runs.study import Run
 
 
@@ -48,6 +49,8 @@ def time_curves(findings: Findings, width_cm: float) -> list[style.Drawing] | st
 def _over_time(curve: Any, run: Run) -> Array:
     """(evaluations, 2): seconds and the metric, where it is a number. `curve`: the columns run, step and metric."""
     _, steps, values = (curve[column].to_numpy() for column in curve)
-    seconds = run.record["cost"]["wall_s"] / max(run.record["last"]["step"], 1)
-    finite = np.isfinite(values)
-    return np.column_stack([steps[finite] * seconds, values[finite]])
+    a_step = run.record["cost"]["wall_s"] / max(run.record["last"]["step"], 1)
+    with np.errstate(over="ignore"):
+        points = np.column_stack([steps * a_step, values])
+    points = points[(np.abs(points) <= LARGEST).all(1)]
+    return points[style.telling(points[:, 1])]
