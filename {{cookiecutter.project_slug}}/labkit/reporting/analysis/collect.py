@@ -239,10 +239,11 @@ def _most_common(monitors: list[dict[str, str]]) -> dict[str, str]:
 
 def _read_curves(study: Study) -> pd.DataFrame:
     """Every metrics.csv of the runs with results; a half-written last line is cut, a damaged file is named."""
-    bodies: dict[bytes, list[tuple[str, bytes]]] = defaultdict(list)  # by header: those are parsed together
+    names = pd.CategoricalDtype([run.name for run in study.ended])  # a name on each row would fill the memory
+    bodies: dict[bytes, list[tuple[int, bytes]]] = defaultdict(list)  # by header: those are parsed together
     frames = []
     damaged = []
-    for run in study.ended:
+    for position, run in enumerate(study.ended):
         try:
             with open(f"{run.study}/{run.name}/{METRICS}", "rb") as file:  # a Path takes as long as the reading
                 header, _, body = file.read().partition(b"\n")
@@ -254,10 +255,10 @@ def _read_curves(study: Study) -> pd.DataFrame:
         if "step" not in columns or not _is_table(body, len(columns)):
             damaged.append(run.name)
             continue
-        bodies[header].append((run.name, body))
+        bodies[header].append((position, body))
         if len(bodies[header]) == CHUNK:
-            frames.append(_parse(header, bodies.pop(header)))
-    frames += [_parse(header, parts) for header, parts in bodies.items()]
+            frames.append(_parse(header, bodies.pop(header), names))
+    frames += [_parse(header, parts, names) for header, parts in bodies.items()]
     curves = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame({"run": [], "step": []})
     astray = sorted(curves.loc[~np.isfinite(curves["step"].to_numpy(float)), "run"].unique())
     for name in damaged + astray:
@@ -270,11 +271,11 @@ def _is_table(body: bytes, columns: int) -> bool:
     return b'"' not in body and set(map(COMMAS, body.splitlines())) == {columns - 1}
 
 
-def _parse(header: bytes, parts: list[tuple[str, bytes]]) -> pd.DataFrame:
+def _parse(header: bytes, parts: list[tuple[int, bytes]], names: pd.CategoricalDtype) -> pd.DataFrame:
     """One parse for all files with the same columns: pandas is fast per byte and slow per call."""
     text = pd.read_csv(io.BytesIO(header + b"\n" + b"".join(body for _, body in parts)))
     frame = pd.DataFrame({name: pd.to_numeric(column, errors="coerce") for name, column in text.items()})
     frame = frame.mask(frame.abs() > LARGEST)
-    names = np.array([name for name, _ in parts], dtype=object)
-    frame["run"] = np.repeat(names, [body.count(b"\n") for _, body in parts])
+    runs = np.repeat([position for position, _ in parts], [body.count(b"\n") for _, body in parts])
+    frame["run"] = pd.Categorical.from_codes(runs, dtype=names)
     return frame

@@ -21,7 +21,8 @@ def time_curves(findings: Findings, width_cm: float) -> list[style.Drawing] | st
         return f"{results.title} was measured once a run."
     shown, note = style.choose(findings, style.MOST_CURVES)
     looks = [style.look(position) for position in range(len(shown))]
-    by_run = dict(list(results.curves.loc[:, ["run", "step", metric]].groupby("run", sort=False)))
+    drawn = results.curves["run"].isin([run.name for i in shown for run in results.groups[i].runs])
+    by_run = dict(list(results.curves.loc[drawn, ["run", "step", metric]].groupby("run", observed=True)))
     inches = width_cm * style.CM
     figure = Figure(layout="constrained")
     axes = figure.subplots()
