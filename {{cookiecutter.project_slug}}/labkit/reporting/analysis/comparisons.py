@@ -86,7 +86,7 @@ def compare_with_best(results: Results, groups: list[int], best: int, measured: 
 
     The best was chosen by the numbers that are then tested, so each test and interval is corrected for all pairs that
     there are (Bonferroni). Each pair has its own SD: with the pooled one of Tukey's procedure, one setting that
-    scatters more than the others makes it err in up to 43 % instead of 5 % (benchmarks/decisions.py).
+    scatters more than the others makes it err in 32 % instead of 5 % (benchmarks/decisions.py).
     """
     pairs = measured * (measured - 1) // 2
     level = alpha / max(pairs, 1)
