@@ -44,7 +44,8 @@ def data_of(*words: str) -> ArrayData:
 def test_a_table_of_ones_own_is_trained_on_by_one_command(tmp_path: Path, runs_dir: Path) -> None:
     words = regression_on(file_of(tmp_path, houses()), "training.epochs=60", "optimizer.lr=0.01", "task.unit=EUR")
     folder = train_small(runs_dir, base=words)
-    assert result(folder)["metrics"]["rmse"] == {"direction": "min", "title": "RMSE", "unit": "EUR"}
+    rmse = {"direction": "min", "title": "RMSE", "unit": "EUR", "bounds": [0, None]}
+    assert result(folder)["metrics"]["rmse"] == rmse
     assert result(folder)["monitor"] == {"metric": "validation/rmse", "direction": "min"}
     assert max(column(folder, "validation/r2")) > 0.9
     data = load_run(folder).data
