@@ -220,8 +220,8 @@ def test_every_figure_is_as_wide_as_asked_and_what_is_not_drawn_is_said(study: P
     add_three(study)
     made = draw_figures(found(study, **PLAN), NAMES, OWN, 8.5, FONT, tmp_path)
     assert list(made.captions) == [
-        *("comparison", "learning_curves", "paired_seeds", "paired_differences", "confusion_matrix", "cost"),
-        "time_curves",
+        *("comparison", "learning_curves", "paired_seeds", "paired_differences", "time_curves", "confusion_matrix"),
+        "cost",
     ]
     assert made.not_drawn == [
         "swept_keys: model is all that varies, and figure comparison shows what it does.",
