@@ -1,6 +1,7 @@
 """From the runs of a study to the files of its report: tables, figures, pages, numbers."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from jinja2 import Template
@@ -62,8 +63,10 @@ def write_outputs(folder: Path, study: Study, config: ReportConfig, target: Path
         _write(path.with_suffix(".tex"), to_latex(fitting(name, table), siunitx=config.table_numbers == SIUNITX))
     _write(folder / "numbers.tex", to_macros(study, findings))
     contents = Contents(study, file, findings, tables, drawn.captions, drawn.not_drawn, warnings)
-    write_document(folder, contents)
-    write_page(folder, contents)
+    with ThreadPoolExecutor() as pool:
+        document = pool.submit(write_document, folder, contents)  # typst leaves Python to the page meanwhile
+        write_page(folder, contents)
+    document.result()
     _write(folder / "analysis.py", _analysis(study.name, target))
     return contents
 
