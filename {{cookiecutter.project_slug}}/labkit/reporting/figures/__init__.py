@@ -30,8 +30,9 @@ PDF_DPI = 300  # of what is no line: the cells of a large matrix
 PICTURE = b"#set page(width: auto, height: auto, margin: 0pt)\n#image(sys.inputs.figure)"
 MOST_DATA_SETS = 6  # with figures of their own
 MOST_LETTERS = 200  # of what an error says
-# No PDF needs these tables, which say how letters join: to cut them down takes half of the time that a font takes.
-subset.Options._drop_tables_default += ["GDEF", "GPOS", "GSUB"]
+# No PDF needs these tables, which say how letters join: to cut them down takes half of the time that a font takes. A
+# version of fontTools that has no such list cuts them down.
+getattr(subset.Options, "_drop_tables_default", []).extend(["GDEF", "GPOS", "GSUB"])
 
 
 class UsageError(ValueError):
