@@ -261,7 +261,7 @@ def test_an_exploratory_pair_changes_no_planned_answer_and_no_name(study: Path) 
     assert answer_of(before).word == answer_of(after).word == SUPPORTED
     assert [verdict.comparison and verdict.comparison.n for verdict in answer_of(after).verdicts] == [(6, 6)]
     assert macro_names(before) <= macro_names(after)
-    assert "what else was tried is exploratory" in said(after)
+    assert "else was tried is exploratory; write fixed: {optimizer.lr: 0.001}" in said(after)
 
 
 def test_what_a_later_command_tries_on_all_seeds_is_exploratory(study: Path) -> None:
@@ -274,6 +274,19 @@ def test_what_a_later_command_tries_on_all_seeds_is_exploratory(study: Path) -> 
     findings = found(study, seeds=SEEDS)
     assert answer_of(findings).word == SUPPORTED
     assert len(answer_of(findings).verdicts) == 1
+
+
+def test_a_first_run_that_is_in_no_pair_leaves_every_pair_planned_and_says_so(study: Path) -> None:
+    first = add_run(study, "net2", 0, 0.9, **{"optimizer.lr": 1.0})
+    change_record(first, launches=[launch() | {"started": "2026-11-20T09:00:00+00:00", "argv": ["runs/train.py"]}])
+    for rate in (0.1, 0.01):
+        for seed in SEEDS:
+            for model, values in (("net2", NET2), ("net5", NET5)):
+                run = add_run(study, model, seed, values[seed], **{"optimizer.lr": rate})
+                change_record(run, launches=[launch() | {"argv": ["runs/train.py", "--multirun"]}])
+    findings = found(study, seeds=SEEDS)
+    assert len(answer_of(findings).verdicts) == 2
+    assert "every pair that fits counts as planned; write fixed: into studies/depth.yaml to choose" in said(findings)
 
 
 def test_what_one_command_swept_is_all_planned(study: Path) -> None:

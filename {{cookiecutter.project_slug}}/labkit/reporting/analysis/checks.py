@@ -49,8 +49,13 @@ def _plan(findings: Findings) -> Iterator[str]:
     if findings.plan.exploratory:
         pinned = ", ".join(f"{key}: {value}" for key, value in _own_where_others_were_tried(findings).items())
         yield (
-            f"the plan names not all that varies: it is about {pinned}, as the study's first runs, and what else "
-            f"was tried is exploratory; write fixed: {{{pinned}}} into studies/{results.study.name}.yaml to pin it"
+            f"the plan does not name all that varies: it is about {pinned}, the values of the first runs, and what "
+            f"else was tried is exploratory; write fixed: {{{pinned}}} into studies/{results.study.name}.yaml to pin it"
+        )
+    if findings.plan.unsettled:
+        yield (
+            "the plan does not name all that varies, and no pair has the values of the study's first runs: every pair "
+            f"that fits counts as planned; write fixed: into studies/{results.study.name}.yaml to choose"
         )
     repeats = [repeat for group in results.groups for repeat in group.repeats]
     planned = {"seed": file.seeds} | ({FOLD: range(file.folds)} if file.folds and FOLD in results.repeats else {})

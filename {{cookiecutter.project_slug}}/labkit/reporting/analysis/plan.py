@@ -23,6 +23,7 @@ class Plan:
     pairs: dict[int, list[Pair]]  # of each planned comparison, by its position in the file
     own: dict[str, set[str]]  # the study's own values of each key that varies
     exploratory: list[int]  # groups that match a planned comparison in all that it names, but not in the rest
+    unsettled: bool = False  # no pair of some comparison has the study's own values, so every pair counts
 
 
 def make_plan(results: Results, file: StudyFile | None) -> Plan:
@@ -32,6 +33,7 @@ def make_plan(results: Results, file: StudyFile | None) -> Plan:
         return Plan({}, own, [])
     pairs: dict[int, list[Pair]] = {}
     exploratory: set[int] = set()
+    unsettled = False
     for position, (setting, against, claim) in enumerate(file.planned):
         own_groups = find_groups(results, file.fixed | setting, "comparisons")
         opponents = find_groups(results, file.fixed | against, "comparisons")
@@ -41,10 +43,11 @@ def make_plan(results: Results, file: StudyFile | None) -> Plan:
             opponent = find_opponent(results, i, opponents, named)
             if opponent is not None:
                 found.append(Pair(i, opponent, planned=True, claim=claim))
-        counted = [pair for pair in found if _has_own_values(results, pair, own, named)] or found
-        pairs[position] = counted
-        exploratory |= {pair.group for pair in found if pair not in counted}
-    return Plan(pairs, own, sorted(exploratory))
+        settled = [pair for pair in found if _has_own_values(results, pair, own, named)]
+        unsettled |= bool(found) and not settled
+        pairs[position] = settled or found
+        exploratory |= {pair.group for pair in found if pair not in pairs[position]}
+    return Plan(pairs, own, sorted(exploratory), unsettled)
 
 
 def pairs_with_baseline(results: Results, file: StudyFile, plan: Plan) -> list[Pair]:
