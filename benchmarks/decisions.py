@@ -97,14 +97,19 @@ def by_the_rules_before(word: str, gain: float, settings: int, seeds: int) -> Ca
     return one_study
 
 
+def equal_settings(random: np.random.Generator, settings: int, seeds: int, noisy: bool) -> Array:
+    """(settings, seeds); `noisy`: the first one scatters five times as much."""
+    sds = np.ones(settings)
+    if noisy:
+        sds[0] = 5.0
+    return draw(random, np.zeros(settings), seeds, sds, 0.5)
+
+
 def lost_best(settings: int, seeds: int, noisy: bool) -> Callable[..., bool]:
     """Whether any of several equal settings is told apart from the one that happens to be best."""
 
     def one_study(random: np.random.Generator) -> bool:
-        sds = np.ones(settings)
-        if noisy:
-            sds[0] = 5.0
-        values = draw(random, np.zeros(settings), seeds, sds, 0.5)
+        values = equal_settings(random, settings, seeds, noisy)
         best = int(values.mean(1).argmax())
         results: Any = Drawn(values)
         found = compare_with_best(results, list(range(settings)), best, settings, ALPHA)
@@ -119,10 +124,7 @@ def lost_best_tukey(settings: int, seeds: int, noisy: bool) -> Callable[..., boo
     limit = stats.studentized_range.ppf(1 - ALPHA, settings, freedom)
 
     def one_study(random: np.random.Generator) -> bool:
-        sds = np.ones(settings)
-        if noisy:
-            sds[0] = 5.0
-        values = draw(random, np.zeros(settings), seeds, sds, 0.5)
+        values = equal_settings(random, settings, seeds, noisy)
         rest = values - values.mean(0) - values.mean(1, keepdims=True) + values.mean()
         error = np.sqrt((rest**2).sum() / freedom / seeds)
         return bool(np.ptp(values.mean(1)) > limit * error)
@@ -134,10 +136,7 @@ def lost_best_holm(settings: int, seeds: int, noisy: bool) -> Callable[..., bool
     """The same by Holm's correction of tests against the chosen best, as the report did it before."""
 
     def one_study(random: np.random.Generator) -> bool:
-        sds = np.ones(settings)
-        if noisy:
-            sds[0] = 5.0
-        values = draw(random, np.zeros(settings), seeds, sds, 0.5)
+        values = equal_settings(random, settings, seeds, noisy)
         best = int(values.mean(1).argmax())
         p = [stats.ttest_rel(values[best], values[i]).pvalue for i in range(settings) if i != best]
         return min(p) * (settings - 1) < ALPHA

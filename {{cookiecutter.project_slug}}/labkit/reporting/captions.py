@@ -192,9 +192,8 @@ def scores_caption(findings: Findings) -> str:
     results, ranks, scores = findings.results, findings.ranks, findings.scores
     sentences = []
     if ranks:
-        test = "Wilcoxon signed-rank test" if len(ranks.methods) == 2 else "Friedman test (Iman and Davenport)"
         sentences.append(
-            f"Mean rank: over {ranks.data_sets} data sets by {results.label}, 1 is best; {test}: "
+            f"Mean rank: over {ranks.data_sets} data sets by {results.label}, 1 is best; {ranks.test}: "
             f"p {p_equals(ranks.p)}. Two mean ranks differ if they are {ranks.critical_difference:.2f} apart "
             f"(Nemenyi, level {findings.alpha:g})."
         )

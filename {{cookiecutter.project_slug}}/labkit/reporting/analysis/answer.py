@@ -64,15 +64,9 @@ def answer(
     results: Results, file: StudyFile, plan: Plan, comparisons: list[Comparison], on_test: list[Comparison]
 ) -> Answer:
     """`comparisons`: the planned ones; `on_test`: the same on the test split, where it was evaluated."""
-    decisions = decide(results, file, comparisons)
-    confirmations = decide(results, file, on_test)
     tests = max(len(file.comparisons), len(comparisons))
-    decided = {
-        (one.group, one.against, one.claim): (one, word) for one, word in zip(comparisons, decisions, strict=True)
-    }
-    tested = {
-        (one.group, one.against, one.claim): (one, word) for one, word in zip(on_test, confirmations, strict=True)
-    }
+    decided = _by_pair(results, file, comparisons)
+    tested = _by_pair(results, file, on_test)
     verdicts = []
     for position, (own, against, claim) in enumerate(file.planned):
         pairs = plan.pairs[position]
@@ -84,6 +78,13 @@ def answer(
             key = (pair.group, pair.against, claim)
             verdicts.append(_judge(results, file, decided[key], tested.get(key), tests, [*own, *against]))
     return _together(results, file, verdicts)
+
+
+def _by_pair(
+    results: Results, file: StudyFile, comparisons: list[Comparison]
+) -> dict[tuple[int, int, str], tuple[Comparison, Decision]]:
+    decisions = decide(results, file, comparisons)
+    return {(one.group, one.against, one.claim): (one, word) for one, word in zip(comparisons, decisions, strict=True)}
 
 
 def decide(results: Results, file: StudyFile, comparisons: list[Comparison]) -> list[Decision]:
@@ -144,7 +145,8 @@ def _judge(
     comparison, decision = decided
     own, other = (results.groups[i].label for i in (comparison.group, comparison.against))
     word = decision.word
-    why = _numbers(results, file, comparison)
+    amount = results.amount(file.smallest_difference)
+    why = f"{_numbers(results, file, comparison, results.metric)}; {amount} is the smallest difference that matters"
     if decision.reason:
         why += f"; {decision.reason}"
     causes = [name for name in confounders(results, comparison) if name not in file.allow]
@@ -165,7 +167,7 @@ def _judge(
         why,
         comparison,
         needed,
-        confirmed=f"{tested[1].word}: {_numbers(results, file, tested[0], results.test_metric)}" if tested else "",
+        confirmed=f"{tested[1].word}: {_numbers(results, file, tested[0], str(results.test_metric))}" if tested else "",
         contradicted=bool(tested) and _contradicts(word, *tested),
         confounded=bool(causes),
         unequal=unequal,
@@ -190,10 +192,10 @@ def _contradicts(word: str, test: Comparison, decision: Decision) -> bool:
     return word == NOT_SUPPORTED and decision.word in POSITIVE
 
 
-def _numbers(results: Results, file: StudyFile, comparison: Comparison, metric: str | None = None) -> str:
+def _numbers(results: Results, file: StudyFile, comparison: Comparison, metric: str) -> str:
     difference = comparison.difference
     own, other = comparison.n
-    text = f"{results.names.opening(metric or results.metric)} differs by {difference.mean:+.4g}"
+    text = f"{results.names.opening(metric)} differs by {difference.mean:+.4g}"
     counts = f"n = {own}" if own == other else f"n = {own} and {other}"
     if np.isfinite(difference.low):
         equivalent = comparison.claim == EQUIVALENT
@@ -203,11 +205,7 @@ def _numbers(results: Results, file: StudyFile, comparison: Comparison, metric: 
         text += f" ({counts})"
     if np.isfinite(comparison.p_holm):
         text += f", Holm-adjusted p = {comparison.p_holm:.2g}"
-    return (
-        text
-        if metric
-        else f"{text}; {results.amount(file.smallest_difference)} is the smallest difference that matters"
-    )
+    return text
 
 
 def _why_nothing_is_compared(results: Results, file: StudyFile, own: Setting, against: Setting) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from labkit.reporting.analysis.answer import Answer, answer
 from labkit.reporting.analysis.blocks import BEST, TIED, Block, make_blocks, marks_of, ranking_of
 from labkit.reporting.analysis.collect import Results, collect, run_metrics
-from labkit.reporting.analysis.comparisons import Comparison, Pair, ablation_pairs, compare
+from labkit.reporting.analysis.comparisons import Comparison, ablation_pairs, compare
 from labkit.reporting.analysis.grouping import beside, seed_text
 from labkit.reporting.analysis.interaction import Interactions, find_interactions
 from labkit.reporting.analysis.names import Label
@@ -26,6 +26,7 @@ from labkit.text import split_of
 
 __all__ = ["BEST", "TIED", "Findings", "find"]
 ALPHA = 0.05  # where no study file names another
+MOST_DATA_SETS = 6  # with figures and tables of their own
 Summary = dict[str, list[Estimate]]  # metric -> one estimate per group, in the order of the groups
 
 
@@ -47,7 +48,7 @@ class Findings:
     def alpha(self) -> float:
         return self.file.alpha if self.file else ALPHA
 
-    @property
+    @functools.cached_property
     def baselines(self) -> list[int]:
         """The positions of the groups that the study's file calls the baseline."""
         return find_groups(self.results, self.file.baseline, "baseline") if self.file else []
@@ -57,7 +58,7 @@ class Findings:
         """The best setting of each model, where several were tried."""
         return tune(self.results, self.blocks, self.summary[self.results.metric], self.file, self.alpha)
 
-    @property
+    @functools.cached_property
     def target(self) -> float | None:
         """A value of the metric to be reached: of the study's file, or the mean of the baseline."""
         if self.file and self.file.target is not None:
@@ -84,6 +85,11 @@ class Findings:
     def scores(self) -> Scores | None:
         return score_methods(self.results, self.blocks, self.summary[self.results.metric])
 
+    @functools.cached_property
+    def by_data_set(self) -> list[tuple[Block, Self]]:
+        """The first data sets, and what was found on each."""
+        return [(block, self.within(block)) for block in self.blocks[:MOST_DATA_SETS]]
+
     def within(self, block: Block) -> Self:
         """What was found on one data set, as if there were no other."""
         if len(self.blocks) == 1:
@@ -102,17 +108,19 @@ class Findings:
                 for comparison in comparisons
                 if {comparison.group, comparison.against} <= places.keys()
             ]
-            for comparisons in (self.comparisons, self.on_test, self.ablations)
+            for comparisons in (self.comparisons, self.on_test, self.ablations, block.against_best)
         ]
+        ranking = [places[i] for i in block.ranking]
+        best = None if block.best is None else places[block.best]
         return replace(
             self,
             results=replace(results, groups=groups, varying=keys, blocks=[], curves=curves, values=values),
             summary={metric: [found[i] for i in block.groups] for metric, found in self.summary.items()},
-            blocks=[replace(block, groups=list(places.values()), ranking=[places[i] for i in block.ranking])],
+            blocks=[Block(block.label, list(places.values()), ranking, best, parts[3])],
             comparisons=parts[0],
             on_test=parts[1],
             ablations=parts[2],
-            ranking=[places[i] for i in block.ranking],
+            ranking=ranking,
             marks=[self.marks[i] for i in block.groups],
         )
 
@@ -145,10 +153,10 @@ def find(
     estimates = summary[results.metric]
     blocks = make_blocks(results, estimates, alpha)
     plan = make_plan(results, file)
+    pairs = pairs_with_baseline(results, file, plan) if file else []
+    if not asked:  # nothing was planned for this metric
+        pairs = [pair._replace(planned=False) for pair in pairs]
     if file:
-        pairs = pairs_with_baseline(results, file, plan)
-        if not asked:  # nothing was planned for this metric
-            pairs = [pair._replace(planned=False) for pair in pairs]
         comparisons = compare(results, pairs, alpha, margin)
     else:
         comparisons = [comparison for block in blocks for comparison in block.against_best]
@@ -160,8 +168,7 @@ def find(
     ablations = [decided[pair[:2]] for pair in parts if pair[:2] in decided] + exploratory
     on_test = []
     if asked and results.test_metric:
-        pairs = [Pair(one.group, one.against, one.planned, one.claim) for one in planned]
-        on_test = compare(results, pairs, alpha, margin, results.test_metric)
+        on_test = compare(results, [pair for pair in pairs if pair.planned], alpha, margin, results.test_metric)
     answered = answer(results, asked, plan, planned, on_test) if asked else None
     return Findings(
         results,

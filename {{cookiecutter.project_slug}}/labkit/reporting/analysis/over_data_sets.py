@@ -30,6 +30,11 @@ class Ranks:
     p: float  # of the Friedman test by Iman and Davenport; of two methods the Wilcoxon signed-rank test
     critical_difference: float  # of two mean ranks, Nemenyi
 
+    @property
+    def test(self) -> str:
+        """What p is of."""
+        return "Wilcoxon signed-rank test" if len(self.methods) == 2 else "Friedman test (Iman and Davenport)"
+
 
 @dataclass
 class Scores:

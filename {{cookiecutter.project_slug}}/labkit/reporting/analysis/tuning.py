@@ -21,9 +21,7 @@ class Tuned:
     chosen: int  # the setting with the best mean, as a position in results.groups
     setting: str  # what was chosen: "lr=0.01"; empty for a model that has one setting
     trials: int  # settings that were tried, whether or not they have results
-    against: (
-        Comparison | None
-    )  # with the baseline's best setting, on the test split; None: there is none to compare with
+    against: Comparison | None  # with the best setting of the baseline, on the test split
 
 
 def tune(

@@ -19,7 +19,7 @@ from matplotlib import font_manager
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
 
-from labkit.reporting.analysis.findings import Findings
+from labkit.reporting.analysis.findings import MOST_DATA_SETS, Findings
 from labkit.reporting.figures.style import STYLE, Draw, drawable
 from labkit.text import alternatives, file_word
 
@@ -28,7 +28,6 @@ PNG_DPI = 200
 PDF_DPI = 300  # of what is no line: the cells of a large matrix
 # A page as large as the figure: typst turns a PDF into a picture five times as fast as matplotlib draws it again.
 PICTURE = b"#set page(width: auto, height: auto, margin: 0pt)\n#image(sys.inputs.figure)"
-MOST_DATA_SETS = 6  # with figures of their own
 MOST_LETTERS = 200  # of what an error says
 # No PDF needs these tables, which say how letters join: to cut them down takes half of the time that a font takes. A
 # version of fontTools that has no such list cuts them down.
@@ -49,7 +48,7 @@ class Drawn:
 def draw_figures(findings: Findings, names: list[str], package: str, width_cm: float, font: str, folder: Path) -> Drawn:
     """Write every figure as PDF and PNG. A mistake in one costs no other."""
     drawn = Drawn({}, [], {})
-    each = [(block.label, findings.within(block)) for block in findings.blocks[:MOST_DATA_SETS]]
+    each = [(block.label, part) for block, part in findings.by_data_set]
     if len(findings.blocks) > MOST_DATA_SETS:
         drawn.not_drawn.append(
             f"figures of each data set are drawn for the first {MOST_DATA_SETS} of {len(findings.blocks)}."

@@ -43,19 +43,13 @@ def _draw_ranks(findings: Findings, ranks: Ranks, inches: float) -> tuple[Figure
     figure.set_size_inches(inches, 0.5 + style.LINE * height)
     caption = (
         f"Mean ranks over {ranks.data_sets} data sets by {findings.results.label}, 1 is best; "
-        f"{_test(ranks)}, p {p_equals(ranks.p)}. Bar: the critical "
+        f"{ranks.test}, p {p_equals(ranks.p)}. Bar: the critical "
         f"difference, {ranks.critical_difference:.2f} (Nemenyi, level {findings.alpha:g}). Beyond the dashed line a "
         f"method is worse than the first one. Each data set counts once, by its mean."
     )
     if len(ranks.methods) > MOST_METHODS:
         caption += f" Shown: the best {MOST_METHODS} of {len(ranks.methods)} methods."
     return figure, caption
-
-
-def _test(ranks: Ranks) -> str:
-    if len(ranks.methods) == 2:
-        return "Wilcoxon signed-rank test"
-    return "Friedman test (Iman and Davenport)"
 
 
 def _draw_profiles(findings: Findings, scores: Scores, inches: float) -> tuple[Figure, str]:

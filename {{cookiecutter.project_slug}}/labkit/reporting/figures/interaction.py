@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from labkit.reporting import captions
-from labkit.reporting.analysis.comparisons import Comparison, Pair, compare
+from labkit.reporting.analysis.comparisons import Pair, compare
 from labkit.reporting.analysis.findings import Findings
 from labkit.reporting.figures import style
 
@@ -29,7 +29,8 @@ def interaction(findings: Findings, width_cm: float) -> list[style.Drawing]:
     axes.axhline(0, color="#555555", linewidth=0.8, linestyle="--", zorder=0.9)
     looks = [style.look(position) for position in range(len(shown))]
     for position, (value, look) in enumerate(zip(shown, looks, strict=True)):
-        differences = _differences(findings, [(places[value, at], places[found.references[0], at]) for at in columns])
+        pairs = [Pair(places[value, at], places[found.references[0], at]) for at in columns]
+        differences = compare(results, pairs, findings.alpha)
         mean, reach = style.mean_and_reach([comparison.difference for comparison in differences])
         x = np.arange(len(columns)) + 0.08 * (position - (len(shown) - 1) / 2)
         axes.errorbar(x, mean, yerr=reach, elinewidth=0.8, capsize=2, linewidth=1.2, markersize=4, **look)
@@ -52,7 +53,3 @@ def interaction(findings: Findings, width_cm: float) -> list[style.Drawing]:
     if len(shown) < len(compared):
         caption += f" Shown: the first {len(shown)} of {len(compared)} values."
     return [("interaction", figure, caption)]
-
-
-def _differences(findings: Findings, pairs: list[tuple[int, int]]) -> list[Comparison]:
-    return compare(findings.results, [Pair(*pair) for pair in pairs], findings.alpha)

@@ -15,8 +15,6 @@ from labkit.reporting.tables.runs import runs_table, unfinished_table
 from labkit.runs.study import Study
 from labkit.text import file_word
 
-MOST_DATA_SETS = 6  # with tables of their own
-
 
 def make_tables(study: Study, findings: Findings | None, parentheses: bool = False) -> dict[str, Table]:
     """{file name without suffix: table}, in the order in which the report shows them. `parentheses`: 0.974(3)."""
@@ -31,9 +29,9 @@ def make_tables(study: Study, findings: Findings | None, parentheses: bool = Fal
         tables["best_per_model"] = tuned_table(findings, parentheses)
         tables["interaction"] = interaction_table(findings)
         tables["data_sets"] = scores_table(findings)
-        for block in findings.blocks[:MOST_DATA_SETS]:  # class 1 of one data set is not class 1 of another
+        for block, part in findings.by_data_set:  # class 1 of one data set is not class 1 of another
             name = f"per_class_{file_word(block.label)}" if block.label else "per_class"
-            tables[name] = per_class_table(findings.within(block), block.label, parentheses)
+            tables[name] = per_class_table(part, block.label, parentheses)
         tables["cost"] = cost_table(results)
         tables["time_to_target"] = target_table(findings)
         tables["runs"] = runs_table(results)

@@ -48,8 +48,7 @@ def mean_cost(group: Group) -> dict[str, float]:
     """By the entries of COSTS; NaN where no run measured it."""
     means: dict[str, float] = {}
     for key in COSTS:
-        measured = [cost for run in group.runs if not math.isnan(cost := cost_of(run, key))]
-        means[key] = sum(measured) / len(measured) if measured else NAN
+        means[key] = mean_of(cost for run in group.runs if not math.isnan(cost := cost_of(run, key)))
     return means
 
 
