@@ -64,9 +64,10 @@ def test_one_seed_gives_no_error_bars(study: Path) -> None:
 
 
 def test_both_files_are_written_and_safe_for_any_name(study: Path) -> None:
+    optimizers: dict[str, dict[str, Any]] = {"net_2": {"optimizer.name": "a&b_%$"}, "net_5": {"optimizer.name": "x"}}
     for seed in range(3):
-        add_run(study, "net_2", seed, **{"optimizer.name": "a&b_%$"})
-        add_run(study, "net_5", seed, **{"optimizer.name": "x"})
+        for model, changes in optimizers.items():
+            add_run(study, model, seed, **changes)
     folder = written(study)
     markdown, latex = ((folder / f"checklist.{suffix}").read_text("utf-8") for suffix in ("md", "tex"))
     assert "- [x] **4. Experimental result reproducibility**" in markdown

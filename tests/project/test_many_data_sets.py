@@ -204,7 +204,7 @@ def test_an_interaction_is_the_difference_of_differences_with_its_interval(study
         for group in findings.results.groups
     }
     expected = values["net5", "0.1"] - values["net2", "0.1"] - (values["net5", "0.01"] - values["net2", "0.01"])
-    test = stats.ttest_1samp(expected, 0)
+    test: Any = stats.ttest_1samp(expected, 0)
     assert (one.n, one.difference.mean) == (6, pytest.approx(expected.mean()))
     assert (one.difference.low, one.difference.high) == pytest.approx(tuple(test.confidence_interval(0.95)))
     assert one.difference.p == one.p_holm == pytest.approx(test.pvalue)
@@ -220,7 +220,7 @@ def test_an_interaction_is_drawn_as_the_effect_at_each_value_of_the_other_key(st
     assert not isinstance(drawn, str)
     ((name, figure, caption),) = drawn
     (axes,) = figure.axes
-    means = [container.lines[0].get_ydata() for container in axes.containers]
+    means = [points.get_ydata() for points, *_ in axes.containers]
     groups = findings.results.groups
     effect = [
         np.mean(list(findings.results.measured(groups[i + 2], "validation/accuracy").values()))
@@ -251,9 +251,9 @@ def test_the_effect_of_more_data_is_drawn_over_the_number_of_examples(study: Pat
         drawn = find_function("training_size", "modules.figures")(findings, 14.0)
     assert not isinstance(drawn, str)
     ((_, figure, _),) = drawn
-    (container,) = figure.axes[0].containers
-    assert list(container.lines[0].get_xdata()) == [108, 1077]
-    assert list(container.lines[0].get_ydata()) == pytest.approx([0.801, 0.901])
+    ((points, *_),) = figure.axes[0].containers
+    assert list(points.get_xdata()) == [108, 1077]
+    assert list(points.get_ydata()) == pytest.approx([0.801, 0.901])
 
 
 def test_a_report_of_several_data_sets_is_written_whole(study: Path) -> None:

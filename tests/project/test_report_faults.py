@@ -339,8 +339,9 @@ def test_macros_of_classes_are_left_out_where_tex_has_no_room_and_the_report_say
 
 def test_a_setting_of_1400_letters_is_in_every_output_and_fills_none(study: Path) -> None:
     for value in ("a" * 1400, "b" * 700 + "c" * 700, "/".join("d" * 700)):
+        changes: dict[str, Any] = {"optimizer.name": value, "optimizer.lr": value}
         for seed in range(2):
-            add_run(study, "net2", seed, 0.9 + seed / 100, **{"optimizer.name": value, "optimizer.lr": value})
+            add_run(study, "net2", seed, 0.9 + seed / 100, **changes)
     add_unfinished(study, "failed", "net2", 9, reason="e-" * 7000)
     folder = full_report(study)
     names = re.findall(r"^\\newcommand\{(.*?)\}", (folder / "numbers.tex").read_text("utf-8"), re.MULTILINE)
