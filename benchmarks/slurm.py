@@ -126,7 +126,7 @@ def spread(values: list[float], unit: str) -> str:
 
 def _time_of_first_line(study: Path) -> float:
     plan = json.loads(next((study / ".sweeps").glob("*.json")).read_text(encoding="utf-8"))
-    log = study.parent / ".slurm" / f"{plan['members'][0]['job']}_0_log.out"
+    (log,) = study.parent.glob(f".slurm/{plan['members'][0]['job']}_0_log.out")
     lines = log.read_text(encoding="utf-8").splitlines()
     return float(next(line for line in lines if line.startswith("began ")).split()[1])
 

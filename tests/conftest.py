@@ -7,19 +7,40 @@ import sys
 from pathlib import Path
 
 import pytest
-from baking import TEMPLATE, Bake, cookiecutter, succeed
+from baking import TEMPLATE, Bake, commit, cookiecutter, share_environment, succeed
 
 # Neither these tests nor what they start leave bytecode in the template: it would be copied into a generated project.
 sys.dont_write_bytecode = True
 os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
 
+# `make test` starts these tests, and the make that they start as a user is not part of it.
+for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):
+    os.environ.pop(name, None)
+
 # Started in the background of a shell, this process ignores Ctrl-C, and all that it starts would.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # under nohup
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
-# The files that take minutes begin: nobody waits for one of them in the end.
-LONG = ("readme_commands", "unbaked", "baked", "sweep_faults", "faults_distributed", "chaos")
+# The files that take minutes begin: nobody waits for one of them in the end. Those of Slurm wait most of their time.
+LONG = (
+    "readme_commands",
+    "sweep_faults",
+    "slurm_sweeps",
+    "readme_second_half",
+    "slurm_requeue",
+    "slurm_answers",
+    "faults_distributed",
+)
+LONG += ("baked", "unbaked", "chaos")
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """More than there are cores: much of this is waiting, but for what tests/project computes."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores + 1 if config.args == ["tests/project"] else 2 * cores + 1
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -51,3 +72,23 @@ def bake(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Bake:
         return project
 
     return generate
+
+
+@pytest.fixture
+def empty_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a new machine: no cache and no settings."""
+    for name in [name for name in os.environ if name.startswith("XDG_")]:
+        monkeypatch.delenv(name)
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+
+
+@pytest.fixture
+def odd_place(bake: Bake, tmp_path: Path, empty_home: None) -> Path:
+    """A new project, committed, with an environment, below a folder with a space and an umlaut in its name."""
+    project = tmp_path / "Übung 1" / "study"
+    shutil.copytree(bake(), project)
+    share_environment(project)
+    commit(project, "generated")
+    return project

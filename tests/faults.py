@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from warm import Warm, warm
 
 # Everything that a checkpoint has to carry (momentum, dropout, augmentation, batch statistics, averaged weights, a
 # falling learning rate), evaluations that are no whole number of epochs, and a row that is longer than the others.
@@ -27,6 +28,7 @@ SETTING = (
 )
 FETCHED = (*SETTING, "data.in_memory=false", "system.loader_workers=2")
 EVERY_STEP = "system.checkpoint_minutes=0"
+LONGEST_S = 300.0  # that anything here may take, on a machine with ten others: only what hangs takes longer
 KILLED, TORN = 128 + signal.SIGKILL, 128 + signal.SIGXFSZ
 
 
@@ -55,23 +57,31 @@ class Ended:
 class Process:
     """A command of the project that runs, in a session of its own, with its output in files."""
 
-    def __init__(self, words: list[str], cwd: Path, folder: Path, environment: dict[str, str]) -> None:
+    def __init__(
+        self, words: list[str], cwd: Path, folder: Path, environment: dict[str, str], warm: Warm | None = None
+    ) -> None:
+        """`warm`: what forks the process, if it is not to be started from nothing."""
         self._folder = folder
-        with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
+        with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err, open(os.devnull, "rb") as nothing:
+            if warm:
+                files = [nothing.fileno(), out.fileno(), err.fileno()]
+                self._process = warm.start(words[1:], cwd, files, environment)
+                self.pid = self._process.pid
+                return
             self._process = subprocess.Popen(
                 words,
                 cwd=cwd,
                 env=environment,
-                stdin=subprocess.DEVNULL,
+                stdin=nothing,
                 stdout=out,
                 stderr=err,
                 start_new_session=True,
             )
         self.pid = self._process.pid
 
-    def wait_until(self, true: Callable[[], Any], timeout_s: float = 60) -> None:
+    def wait_until(self, true: Callable[[], Any]) -> None:
         """AssertionError where the process ends before."""
-        for _ in wait(timeout_s):
+        for _ in wait(LONGEST_S):
             alive = self._process.poll() is None
             if true():
                 return
@@ -96,8 +106,8 @@ class Process:
         text = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text(encoding="ascii")
         return [int(pid) for pid in text.split()]
 
-    def ended(self, timeout_s: float = 90) -> Ended:
-        status = self._process.wait(timeout_s)
+    def ended(self) -> Ended:
+        status = self._process.wait(LONGEST_S)
         said = [(self._folder / name).read_text(encoding="utf-8") for name in ("out", "err")]
         return Ended(128 - status if status < 0 else status, *said)
 
@@ -124,24 +134,27 @@ class Project:
         fault: tuple[str, list[tuple[str, str, int]]] | None = None,
         host: str | None = None,
         clock_off_s: int = 0,
+        fresh: bool = False,
         **environment: str,
     ) -> Iterator[Process]:
         """`python runs/<script>.py <words>`, killed at the latest at the end. `fault`: an action and the events that
-        lead to it, see at_event/sitecustomize.py; `host`: the name that the process believes its machine to have."""
+        lead to it, see at_event/sitecustomize.py; `host`: the name that the process believes its machine to
+        have; `fresh`: it imports the libraries itself."""
         self._started += 1
         folder = self._scratch / str(self._started)
         folder.mkdir()
         command = [sys.executable, f"runs/{script}.py", *map(str, words)]
         if host:
             command = [*unshared("-u"), sys.executable, "-S", "-c", _RENAMED, host, *command]
-        environment = {**os.environ, **environment}
+        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", **environment}  # the next process starts sooner
         if fault or clock_off_s:
             environment["PYTHONPATH"] = str(Path(__file__).parent / "at_event")
         if fault:
             environment["FAULT"] = json.dumps({"action": fault[0], "events": fault[1], "folder": str(folder)})
         if clock_off_s:
             environment["CLOCK_OFF_S"] = str(clock_off_s)
-        process = Process(command, self.root, folder, environment)
+        single = script in ("train", "evaluate") and "--multirun" not in words and not (host or fresh)
+        process = Process(command, self.root, folder, environment, warm() if single else None)
         try:
             yield process
         finally:
@@ -211,8 +224,8 @@ def wait(timeout_s: float) -> Iterator[None]:
 
 
 def assert_gone(processes: list[int]) -> None:
-    """Within ten seconds; a zombie is gone."""
-    for _ in wait(10):
+    """Soon; a zombie is gone."""
+    for _ in wait(60):
         if not any(map(lives, processes)):
             return
 
@@ -228,6 +241,7 @@ FAULTY = """
 import ctypes
 import os
 import signal
+import time
 import torch
 from modules.models.networks import Linear
 
@@ -247,6 +261,9 @@ class Faulty(Linear):
             ctypes.string_at(0)
         if self.how.startswith("SIG"):
             os.kill(os.getpid(), getattr(signal, self.how))
+        if self.how == "hungry":
+            self.taken = b"x" * 2**31
+            time.sleep(60)
         if self.how == "exits":
             os._exit(3)
         return super().forward(images) * (float("nan") if self.how == "diverges" else 1)

@@ -24,6 +24,7 @@ T = TypeVar("T")
 # The names of the nodes have to be host names, for torch.distributed: as addresses they are without /etc/hosts.
 CPU1, CPU2, GPU1, GPU2 = "127.0.0.11", "127.0.0.12", "127.0.0.21", "127.0.0.22"
 GPU_TYPES = {CPU1: None, CPU2: None, GPU1: "a100", GPU2: "h100"}
+LONGEST_S = 300.0  # that anything here may take, on a machine with ten others
 ENDED = {"BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "TIMEOUT"}
 
 _PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"
@@ -63,6 +64,7 @@ MinJobAge=3600
 KillWait=5
 SlurmdTimeout=6
 MessageTimeout=3
+{more}
 PartitionName=main Nodes=ALL Default=YES MaxTime=60 PriorityTier=10 PreemptMode=OFF
 PartitionName=low Nodes=ALL MaxTime=60 PriorityTier=1 PreemptMode=REQUEUE GraceTime=10
 PartitionName=abrupt Nodes=ALL MaxTime=60 PriorityTier=1 PreemptMode=REQUEUE GraceTime=0
@@ -71,12 +73,13 @@ PartitionName=abrupt Nodes=ALL MaxTime=60 PriorityTier=1 PreemptMode=REQUEUE Gra
 
 class Cluster:
     """Nodes CPU1, CPU2, GPU1 (two a100) and GPU2 (two h100), each with 4 CPUs and 8000 MB. All are in the partitions
-    `main`, whose jobs preempt those of `low` (10 s of grace) and `abrupt` (none). `folder` gets the logs."""
+    `main`, whose jobs preempt those of `low` (10 s of grace) and `abrupt` (none). `folder` gets the logs; `more` are
+    lines for slurm.conf."""
 
     environment: dict[str, str]  # for every process that is to meet this cluster
 
-    def __init__(self, folder: Path, max_array_size: int = 1001) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, max_array_size: int = 1001, more: str = "") -> None:
+        self._folder, self._more = folder, more
         self._max_array_size = max_array_size
         self._machines: dict[str, _Machine] = {}
         self._open = ExitStack()
@@ -123,15 +126,15 @@ class Cluster:
         (line,) = self.command("scontrol", "show", "job", "-o", job).splitlines()
         return dict(word.split("=", 1) for word in re.split(r" +(?=[A-Z][\w/:]*=)", line.strip()))
 
-    def wait(self, condition: Callable[[], T], seconds: float = 60) -> T:
-        """What the condition gives as soon as that is true; AssertionError with queue and log after so long."""
-        end = time.monotonic() + seconds
+    def wait(self, condition: Callable[[], T]) -> T:
+        """What the condition gives as soon as that is true; AssertionError with queue and log after long."""
+        end = time.monotonic() + LONGEST_S
         while not (value := condition()):
-            assert time.monotonic() < end, f"waited in vain for {seconds} s\n{self._story()}"
+            assert time.monotonic() < end, f"waited in vain for {LONGEST_S} s\n{self._story()}"
             time.sleep(0.1)
         return value
 
-    def wait_ended(self, jobs: str | Iterable[str], seconds: float = 60) -> dict[str, str]:
+    def wait_ended(self, jobs: str | Iterable[str]) -> dict[str, str]:
         """The final states of these jobs, array tasks, or arrays with all of their tasks. One that is requeued has none
         until it has run again."""
         asked = {jobs} if isinstance(jobs, str) else set(jobs)
@@ -142,7 +145,7 @@ class Cluster:
             ended = {job: now[job] for job in sorted(set().union(*found.values()))}
             return ended if all(found.values()) and set(ended.values()) <= ENDED else {}
 
-        return self.wait(states, seconds)
+        return self.wait(states)
 
     def set_time_limit(self, job: str, seconds: float) -> None:
         """From now, for a job or array task that runs; rounded up to minutes it stays the limit of a requeued one.
@@ -196,6 +199,7 @@ class Cluster:
                 gres += f"NodeName={node} Name=gpu Type={gpu} File={short / node}/gpu[0-1]\n"
         values = {"host": socket.gethostname().partition(".")[0], "port": ports[0], "short": short}
         values |= {"user": pwd.getpwuid(os.geteuid()).pw_name, "max_array_size": self._max_array_size}
+        values["more"] = self._more
         (short / "slurm.conf").write_text(conf.format(**values), encoding="utf-8")
         (short / "gres.conf").write_text(gres, encoding="utf-8")
         (short / "cgroup.conf").write_text("CgroupPlugin=cgroup/v1\n", encoding="utf-8")

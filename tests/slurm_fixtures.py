@@ -11,7 +11,7 @@ from slurm_cluster import MISSING, Cluster
 from slurm_project import SlurmProject, runs
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     if MISSING:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(MISSING)
@@ -19,7 +19,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield started
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def slurm_project(bake: Bake, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> SlurmProject:
     root = bake()
     prepared = SlurmProject(root, tmp_path_factory.mktemp("processes"), cluster)
@@ -28,7 +28,7 @@ def slurm_project(bake: Bake, cluster: Cluster, tmp_path_factory: pytest.TempPat
     return prepared
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def without_slurm(
     slurm_project: SlurmProject, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., dict[str, Path]]:

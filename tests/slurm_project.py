@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from slurm_cluster import Cluster
 
 # All jobs of a test are to begin at once, on nodes of four CPUs.
 SMALL_JOB = ("hydra.launcher.cpus_per_task=1", "hydra.launcher.mem_gb=1")
+HELD = "+hydra.launcher.additional_parameters.hold=true"
 TINY = (
     *("data=synthetic", "data.examples=100", "data.classes=4", "data.input_shape=[1,4,4]", "training.batch_size=8"),
     *("training.epochs=2", "system.device=cpu", "system.threads=1"),
@@ -40,9 +42,9 @@ class SlurmProject(Project):
         assert (ended.status, ended.err) == (0, ""), ended
         return submitted(ended)
 
-    def status(self, runs_dir: Path, *words: str) -> str:
+    def status(self, runs_dir: Path, *words: str, **how: Any) -> str:
         """What `python runs/status.py` prints."""
-        ended = self.run(*words, f"runs_dir={runs_dir}", script="status")
+        ended = self.run(*words, f"runs_dir={runs_dir}", script="status", **how)
         assert (ended.status, ended.err) == (0, ""), ended
         return ended.out
 
@@ -71,4 +73,15 @@ def variables(folder: Path) -> list[dict[str, str]]:
 
 def job_log(runs_dir: Path, job: str) -> str:
     """All that the job of a run has written, outside of the run's own folder."""
-    return (runs_dir / ".slurm" / f"{job}_0_log.out").read_text(encoding="utf-8", errors="replace")
+    (log,) = runs_dir.glob(f".slurm*/{job}_0_log.out")
+    return log.read_text(encoding="utf-8", errors="replace")
+
+
+def ahead(cluster: Cluster, folder: Path, **scripts: str) -> dict[str, str]:
+    """The environment in which commands of Slurm are these scripts, which may end in the real one: `exec REAL "$@"`."""
+    folder.mkdir()
+    for name, script in scripts.items():
+        real = shutil.which(name, path=cluster.environment["PATH"]) or ""
+        (folder / name).write_text(f"#!/bin/bash\n{script.replace('REAL', real)}\n", encoding="utf-8")
+        (folder / name).chmod(0o755)
+    return {"PATH": f"{folder}:{cluster.environment['PATH']}"}

@@ -1,13 +1,18 @@
 """Answers are data: each one survives unchanged or is refused in a sentence, and none is executed."""
 
+import html
 import json
 import keyword
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from baking import Bake, cookiecutter, files, read_toml, succeed
+import yaml
+from baking import Bake, command, commit, cookiecutter, files, read_toml, succeed
+from markdown_it import MarkdownIt
 
 RULE = "project_slug must begin with a letter, hold letters, digits, _ and - only, be at most 50 long, and be no name"
 REFUSED_SLUGS = {
@@ -42,12 +47,23 @@ SURVIVING = {
     "yaml": "- a: {b: [c]} & *d !e % @",
     "markup": "<script>alert(1)</script> & $x_1$ # _a_ **b**",
     "emoji": "digits 😀 study 🇩🇪 ½ größe 数字",
+    "joined": "👩\u200d🔬 ❤\ufe0f \u0645\u06cc\u200c\u062e\u0648 5\u00a0% \u202foui 数\u3000字 \u200eא\u200f a\u00adb",
+    "comment": "<!-- x",
+    "fence": "``` x",
+    "list": "- a",
+    "numbered": "12. a",
+    "heading": "# a #",
+    "line": "---",
+    "link": "[x]: y &amp; ![a](b) ~~c~~",
     "single braces": "{a} } { %} #}",
     "python": '";__import__("pathlib").Path("ran").touch();"',
     "python in quotes": "''';__import__('pathlib').Path('ran').touch();r'''",
     "python at the end": "\\'''+__import__('os').system('touch ran')#",
 }
 REFUSED_TEXTS = {
+    "delete": ("a \x7f", "does not print"),
+    "paragraph": ("a \u2029 b", "line break"),
+    "not to be seen": ("\u200b\u200d", "is empty"),
     "newline": ("two\nlines", "line break"),
     "return": ("two\rlines", "line break"),
     "control": ("bell \x07", "does not print"),
@@ -63,7 +79,7 @@ def everything(folder: Path) -> set[Path]:
 def assert_refused(result: subprocess.CompletedProcess[str], sentence: str) -> None:
     assert result.returncode == 1, result.stdout + result.stderr
     assert sentence in result.stdout + result.stderr
-    assert "Traceback" not in result.stderr
+    assert "Traceback" not in result.stdout + result.stderr
 
 
 @pytest.mark.parametrize("slug", REFUSED_SLUGS.values(), ids=REFUSED_SLUGS)
@@ -72,7 +88,6 @@ def test_unusable_slug_is_refused_and_nothing_is_written(slug: str, template: Pa
     before = everything(tmp_path) | {output.parent, output}
     result = cookiecutter(template, output, {"project_slug": slug.format(outside=output.parent)})
     assert_refused(result, RULE)
-    assert "Traceback" not in result.stdout
     assert everything(tmp_path) == before
 
 
@@ -107,16 +122,21 @@ def test_hostile_text_survives_and_is_not_executed(text: str, bake: Bake) -> Non
     metadata = read_toml(project / "pyproject.toml")["project"]
     assert metadata["description"] == text
     assert metadata["authors"] == [{"name": text}]
-    title, _, description, *_ = (project / "README.md").read_text(encoding="utf-8").splitlines()
-    assert (title, description) == (f"# {text}", text)
+    page = MarkdownIt().render((project / "README.md").read_text(encoding="utf-8"))
+    found = re.match(r"<h1>(.*)</h1>\n<p>(.*)</p>\n<p>This is the repository", page)
+    assert found
+    assert [html.unescape(shown) for shown in found.groups()] == [text, text]
     assert f"Copyright (c) {text}\n" in (project / "LICENSE").read_text(encoding="utf-8")
+    cited = yaml.safe_load((project / "CITATION.cff").read_text(encoding="utf-8"))
+    assert (cited["title"], cited["abstract"], cited["authors"]) == (text, text, [{"name": text}])
     succeed(sys.executable, "-m", "ruff", "check", "--no-cache", "pyproject.toml", cwd=project)
     assert "ran" not in {Path(name).name for name in files(project.parent)}
 
 
-@pytest.mark.parametrize("key", ["project_name", "description", "author"])
-@pytest.mark.parametrize(("text", "reason"), REFUSED_TEXTS.values(), ids=REFUSED_TEXTS)
-def test_text_that_cannot_be_kept_is_refused(key: str, text: str, reason: str, template: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", REFUSED_TEXTS)
+def test_text_that_cannot_be_kept_is_refused(name: str, template: Path, tmp_path: Path) -> None:
+    text, reason = REFUSED_TEXTS[name]
+    key = ("project_name", "description", "author")[list(REFUSED_TEXTS).index(name) % 3]
     result = cookiecutter(template, tmp_path / "output", {"project_slug": "study", key: text})
     assert_refused(result, f"error: {key}: ")
     assert reason in result.stderr
@@ -124,8 +144,15 @@ def test_text_that_cannot_be_kept_is_refused(key: str, text: str, reason: str, t
     assert list((tmp_path / "output").iterdir()) == []
 
 
+def test_a_slug_is_refused_at_its_own_question(template: Path, tmp_path: Path) -> None:
+    result = cookiecutter(template, tmp_path / "output", {}, "A study\nimport\n")
+    assert_refused(result, RULE)
+    assert "[2/8]" in result.stdout
+    assert "[3/8]" not in result.stdout
+
+
 def test_typed_answers_are_kept(template: Path, tmp_path: Path) -> None:
-    typed = 'My "study" 😀\nstudy\nWhat?\nA. Author\n2\nn\nn\n'
+    typed = 'My "study" 😀\nstudy\nWhat?\nA. Author\n2\nn\nn\ny\n'
     result = cookiecutter(template, tmp_path / "output", {}, typed)
     assert result.returncode == 0, result.stdout + result.stderr
     project = tmp_path / "output" / "study"
@@ -136,10 +163,26 @@ def test_typed_answers_are_kept(template: Path, tmp_path: Path) -> None:
         .startswith("BSD 3-Clause License\n\nCopyright (c) A. Author\n")
     )
     assert not (project / "env_setup" / "Dockerfile").exists()
+    assert (project / ".gitlab-ci.yml").exists()
+    assert result.stdout.endswith(f"The project is in {project}.\nNext:\n\n    cd {project}\n    make run\n\n")
 
 
-@pytest.mark.parametrize("braces", ["{{ 6 * 7 }}", "{% raw %}", "{# x #}"])
+BRACES = ["{{ 6 * 7 }}", "{% raw %}", "{# x #}", "{{ x"]
+
+
+@pytest.mark.parametrize("braces", BRACES)
 def test_template_braces_are_refused_and_not_run(braces: str, template: Path, tmp_path: Path) -> None:
-    result = cookiecutter(template, tmp_path / "output", {}, f"{braces}\nstudy\n\n\n\n\n\n")
-    assert_refused(result, "error: project_name: holds template braces, which an update would run; leave them out")
-    assert list((tmp_path / "output").iterdir()) == []
+    """Typed, and on the command line, where cookiecutter would run them."""
+    typed = cookiecutter(template, tmp_path / "typed", {}, f"{braces}\nstudy\n\n\n\n\n\n\n")
+    given = cookiecutter(template, tmp_path / "given", {"project_name": braces})
+    for result, key in ((typed, "project_name: "), (given, f"project_name={braces}: ")):
+        assert_refused(result, f"error: {key}holds template braces, which an update would run; leave them out\n")
+    assert not list(tmp_path.glob("*/*"))
+
+
+def test_cruft_refuses_in_the_same_words(template: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(template, tmp_path / "template")
+    commit(copy, "first")
+    for answers, sentence in (({"project_slug": "a b"}, RULE), ({"description": "{{ x"}, "holds template braces")):
+        words = ("cruft", "create", copy, "--no-input", "--default-config", "--extra-context", json.dumps(answers))
+        assert_refused(command(sys.executable, "-m", *words, cwd=tmp_path), sentence)

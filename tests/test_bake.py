@@ -1,7 +1,7 @@
 """Every combination of answers gives exactly the files it should, and each of them is sound."""
 
 import fnmatch
-import itertools
+import hashlib
 import json
 import re
 import sys
@@ -12,16 +12,27 @@ import pytest
 import yaml
 from baking import PROJECT, TEMPLATE, Bake, files, read_toml, succeed
 
-LICENSES = {"MIT": "MIT License", "BSD-3-Clause": "BSD 3-Clause License", "none": None}
-CONTAINER_FILES = {"env_setup/Dockerfile", "env_setup/apptainer.def", ".dockerignore"}
-WORKFLOW_FILES = {".github/workflows/tests.yml"}
-COMBINATIONS = list(itertools.product(LICENSES, ("true", "false"), ("true", "false")))
+LICENSES = {"MIT": "MIT License", "BSD-3-Clause": "BSD 3-Clause License", "Apache-2.0": "Apache License", "none": None}
+APACHE = "3b83ef96387f14655fc854ddc3c6bd57"  # of https://www.apache.org/licenses/LICENSE-2.0.txt
+CONTAINER_FILES = {f"env_setup/{name}" for name in (".dockerignore", "Dockerfile", "apptainer.def")}
+CONTAINER_FILES |= {".devcontainer/devcontainer.json"}
+WORKFLOW_FILES = {".github/workflows/tests.yml", ".github/dependabot.yml"}
+KEYS: tuple[str, ...] = ("license", "use_containers", "github_workflow", "gitlab_ci")
+COMBINATIONS = [  # every two answers meet
+    ("MIT", "true", "true", "false"),
+    ("MIT", "false", "false", "true"),
+    ("BSD-3-Clause", "true", "false", "false"),
+    ("BSD-3-Clause", "false", "true", "true"),
+    ("Apache-2.0", "true", "false", "true"),
+    ("Apache-2.0", "false", "true", "false"),
+    ("none", "true", "true", "true"),
+    ("none", "false", "false", "false"),
+]
 
 
 @pytest.fixture(scope="module", params=COMBINATIONS, ids="-".join)
 def baked(request: pytest.FixtureRequest, bake: Bake) -> tuple[dict[str, str], Path]:
-    license, use_containers, github_workflow = request.param
-    answers = {"license": license, "use_containers": use_containers, "github_workflow": github_workflow}
+    answers = dict(zip(KEYS, request.param, strict=True))
     return answers, bake(**answers)
 
 
@@ -34,6 +45,8 @@ def test_the_files_are_exactly_those_that_were_chosen(baked: tuple[dict[str, str
         expected -= CONTAINER_FILES
     if answers["github_workflow"] == "false":
         expected -= WORKFLOW_FILES
+    if answers["gitlab_ci"] == "false":
+        expected -= {".gitlab-ci.yml"}
     assert files(project) == expected
     assert not [folder for folder in project.rglob("*") if folder.is_dir() and not any(folder.iterdir())]
 
@@ -42,8 +55,22 @@ def test_the_license_is_the_chosen_one(baked: tuple[dict[str, str], Path]) -> No
     answers, project = baked
     title = LICENSES[answers["license"]]
     if title:
-        first, _, copyright, *_ = (project / "LICENSE").read_text().splitlines()
-        assert (first, copyright) == (title, "Copyright (c) Your Name")
+        text = (project / "LICENSE").read_text()
+        assert text.lstrip().startswith(f"{title}\n")
+        assert text.count("Copyright (c) Your Name\n") == 1
+        assert text.endswith((".\n", "limitations under the License.\n"))
+        if title == "Apache License":
+            plain = text.replace("Copyright (c) Your Name", "Copyright [yyyy] [name of copyright owner]")
+            assert hashlib.md5(b"\n" + plain.encode()).hexdigest() == APACHE
+    cited = yaml.safe_load((project / "CITATION.cff").read_text())
+    assert cited.pop("license", "none") == answers["license"]
+    assert cited == {
+        "cff-version": "1.2.0",
+        "message": "Please cite this study if you use it.",
+        "title": "My Study",
+        "abstract": "What this study asks, in one sentence.",
+        "authors": [{"name": "Your Name"}],
+    }
 
 
 def test_no_braces_are_left_but_those_of_the_reports_own_templates(
@@ -86,11 +113,10 @@ def test_the_readme_names_only_what_is_there(baked: tuple[dict[str, str], Path])
     assert ("Dockerfile" in readme) == (answers["use_containers"] == "true")
 
 
-def test_scripts_stay_executable_and_line_ends_stay(bake: Bake) -> None:
+def test_scripts_stay_executable(bake: Bake) -> None:
     project = bake()
     assert sys.platform == "win32" or (project / "run_all_tasks.sh").stat().st_mode & 0o111
     assert b"\r" not in (project / "run_all_tasks.sh").read_bytes()
-    assert (project / "run_all_tasks.bat").read_bytes().count(b"\r\n") > 10
 
 
 def test_two_generations_are_byte_identical(bake: Bake) -> None:
@@ -111,13 +137,13 @@ def test_no_folder_is_copied_whole(template: Path) -> None:
     assert [(f, p) for f in folders for p in patterns if fnmatch.fnmatch(str(f), p)] == []
 
 
-def test_every_pattern_is_needed_and_only_three_files_hold_answers(template: Path) -> None:
+def test_every_pattern_is_needed_and_only_four_files_hold_answers(template: Path) -> None:
     project = template / PROJECT
     patterns = _context()["_copy_without_render"]
     for pattern in patterns:
         assert fnmatch.filter(files(project), pattern), pattern
     rendered = {name for name in files(project) if not any(fnmatch.fnmatch(name, pattern) for pattern in patterns)}
-    assert rendered == {"README.md", "LICENSE", "pyproject.toml"}
+    assert rendered == {"README.md", "LICENSE", "CITATION.cff", "pyproject.toml"}
 
 
 def test_generating_again_keeps_the_users_own_files(bake: Bake, template: Path) -> None:

@@ -36,7 +36,7 @@ def test_full_disk(row: str, project: Project, undisturbed: Callable[..., Path],
         before = whole_files(the_run(disk.path))
         disk.fill()
         process.let_go()
-        failed = process.ended(timeout_s=20)
+        failed = process.ended()
     assert "No space left on device" in failed.sentence
     assert str(the_run(disk.path)) in failed.sentence
     assert {name: content for name, content in whole_files(the_run(disk.path)).items() if name in before} == before

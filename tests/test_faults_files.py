@@ -78,6 +78,26 @@ def edit_a_row(path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b"\n8,", b"\n9,", 1))
 
 
+def hold_only_a_format(path: Path) -> None:
+    torch.save({"format": 2}, path)
+
+
+def lose(part: str) -> Callable[[Path], None]:
+    def without(path: Path) -> None:
+        saved = torch.load(path, weights_only=True)
+        del saved[part]
+        torch.save(saved, path)
+
+    return without
+
+
+def hold(text: str) -> Callable[[Path], None]:
+    def overwrite(path: Path) -> None:
+        path.write_text(text, encoding="utf-8")
+
+    return overwrite
+
+
 class Bomb:
     """What unpickling it would do."""
 
@@ -114,6 +134,9 @@ DAMAGED = {
     "F11i best weights deleted": Damage(Path.unlink, (BEST,), BEST, None),
     "F11j newest checkpoint with a flipped bit in a name": Damage(flip_a_name, (LAST,), LAST, 38),
     "F11k newest checkpoint with a flipped bit in a kind": Damage(flip_a_kind, (LAST,), LAST, 38),
+    "F11m newest checkpoint of another format": Damage(hold_only_a_format, (LAST,), LAST, 38),
+    "F11n newest checkpoint without its rows": Damage(lose("rows"), (LAST,), LAST, 38),
+    "F11o best weights without weights": Damage(lose("network"), (BEST,), BEST, None),
     "F12a all checkpoints truncated": Damage(cut, (LAST, PREVIOUS, BEST), LAST, None),
     "F12b folder of the checkpoints deleted": Damage(shutil.rmtree, ("checkpoints",), None, None),
     "F24a pickle bomb as newest checkpoint": Damage(plant_a_bomb, (LAST,), LAST, 38),
@@ -122,6 +145,8 @@ DAMAGED = {
     "F26c a row of metrics.csv edited": Damage(edit_a_row, ("metrics.csv",), "metrics.csv", None),
     "F26d metrics.csv deleted": Damage(Path.unlink, ("metrics.csv",), "metrics.csv", None),
     "F26e state.json torn": Damage(cut, ("state.json",), None, 39),
+    "F26i provenance.json with an empty launch": Damage(hold("[{}]"), ("provenance.json",), None, 39),
+    "F26j state.json of another shape": Damage(hold('{"status": 5}'), ("state.json",), None, 39),
     "F26f provenance.json torn": Damage(cut, ("provenance.json",), None, 39),
 }
 

@@ -49,6 +49,13 @@ class Spiky(Linear):
         logits = super().forward(x)
         return logits * float("nan") if self.training and x.flatten()[0] > 0.8 else logits
 '''
+# ... and one whose signature is not what it takes: batches of images that are not square.
+CLAIMING = """
+
+class Claiming(Linear):
+    def forward(self, images: Float[Tensor, "batch channels side side"]) -> Float[Tensor, "batch outputs"]:
+        return super().forward(images)
+"""
 SPIKES = [word for word in SETTING if not word.startswith("model")] + ["model=spiky", "training.ema_decay=null"]
 
 
@@ -58,9 +65,10 @@ def edited(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Projec
     root = tmp_path_factory.mktemp("edited") / "project"
     shutil.copytree(project.root, root)
     with (root / "modules" / "models" / "networks.py").open("a", encoding="utf-8") as file:
-        file.write(SPIKY)
-    node = {"_target_": "modules.models.networks.Spiky", "name": "spiky"}
-    (root / "config" / "model" / "spiky.yaml").write_text(yaml.safe_dump(node), encoding="utf-8")
+        file.write(SPIKY + CLAIMING)
+    for name in ("Spiky", "Claiming"):
+        node = {"_target_": f"modules.models.networks.{name}", "name": name.lower()}
+        (root / "config" / "model" / f"{name.lower()}.yaml").write_text(yaml.safe_dump(node), encoding="utf-8")
     return Project(root, tmp_path_factory.mktemp("processes"))
 
 
@@ -106,6 +114,16 @@ def test_f18c_a_loss_that_is_let_be(edited: Project, tmp_path: Path) -> None:
     assert (the_run(tmp_path) / "run.json").exists()
     told = edited.run(f"runs_dir={tmp_path}", script="status")
     assert "0 of 1 finished, 1 diverged" in told.out
+
+
+def test_shapes_in_signatures_are_checked_where_asked(edited: Project, tmp_path: Path) -> None:
+    words = (*SPIKES, "model=claiming", "data.input_shape=[1,4,5]", f"system.runs_dir={tmp_path}")
+    refused = edited.run(*words, "debug=shapes")
+    assert "Type-check error whilst checking the parameters of modules.models.networks." in refused.sentence
+    assert "Actual value: f32[2,1,4,5]" in refused.sentence
+    assert "'batch channels side side'" in refused.sentence
+    assert edited.run(*words, "data.input_shape=[1,4,4]", "debug=shapes").status == 0
+    assert edited.run(*words).status == 0
 
 
 def test_f22_a_folder_with_another_configuration(

@@ -1,5 +1,6 @@
 """The fault table, F24: secrets reach no run folder, no log, no report and no terminal, whichever way they come."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -29,6 +30,12 @@ GIVEN = {
     "F24j a secret from the environment under another name": ["+model.hello=${oc.env:STORE_PASSWORD}"],
     "F24k a secret in a sweep": ["--multirun", "seed=0,1", f"+model.auth_token={SECRET}"],
     "F24l a secret that is swept over": ["--multirun", "seed=0,1", f"+model.token={SECRET},{SECRET}2"],
+    "F24p a secret in a list of mappings": [f"+model.stores=[{{host:x}},{{passphrase:{SECRET}}}]"],
+    "F24q a password with an @ in a URL": [f"'system.datasets_dir=https://user:x@{SECRET}@host/data'"],
+    "F24r a token before the host of a URL": [f"system.datasets_dir=https://{SECRET}@host/data"],
+    "F24s a signed URL": [f"'system.datasets_dir=https://host/data?sv=1&sig={SECRET}'"],
+    "F24t a header": [f"'+model.header=Bearer {SECRET}'"],
+    "F24u a webhook of a callback": [f"+hydra.callbacks.x.webhook_url={SECRET}"],
 }
 
 
@@ -74,13 +81,33 @@ def test_f24n_a_secret_in_the_repository(repository: Project, tmp_path: Path) ->
     assert list(the_run(tmp_path).glob("code-*.diff"))
 
 
+def test_f24v_keys_and_environments_beside_the_code(repository: Project, tmp_path: Path) -> None:
+    """F24v an untracked .env, a key, and a password in a YAML file: not in the diff that a run keeps of its code."""
+    planted = {
+        "modules/.env": f"STORE={SECRET}",
+        "config/id_rsa": f"-----BEGIN OPENSSH PRIVATE KEY-----\n{SECRET}\n-----END OPENSSH PRIVATE KEY-----\n",
+        "modules/deploy.txt": f"-----BEGIN RSA PRIVATE KEY-----\n{SECRET}\n-----END RSA PRIVATE KEY-----\n",
+        "config/store.yaml": f"host: here\npassword: {SECRET}\n",
+        "modules/store.py": f'login(passphrase="{SECRET}")\n',
+    }
+    for name, text in planted.items():
+        (repository.root / name).write_text(text, encoding="utf-8")
+    ended = repository.run(*SETTING, f"system.runs_dir={tmp_path}", **VARIABLE)
+    for name in planted:
+        (repository.root / name).unlink()
+    assert (ended.status, ended.err) == (0, "")
+    assert_nowhere(SECRET, ended, tmp_path)
+    (diff,) = the_run(tmp_path).glob("code-*.diff")
+    assert f"warning: {diff.name} leaves out what looks like a secret, so it cannot be applied" in ended.warnings
+    assert b"+host: here\n+password: ***\n" in diff.read_bytes()
+
+
 def test_f24o_a_secret_in_an_error(repository: Project, tmp_path: Path) -> None:
     """F24o an exception whose text holds a password: the traceback in train.log and the reason in state.json do not."""
     networks = repository.root / "modules" / "models" / "networks.py"
     before = networks.read_text(encoding="utf-8")
     raised = f'raise RuntimeError("cannot reach https://user:{SECRET}@host/models")'
-    head = "    def forward(self, images: Tensor) -> Tensor:\n"
-    broken = before.replace(head, f"{head}        if self.training:\n            {raised}\n")
+    broken = re.sub(r"(    def forward\(.*\n)", rf"\1        if self.training:\n            {raised}\n", before)
     assert broken != before
     networks.write_text(broken, encoding="utf-8")
     failed = repository.run(*SETTING, f"system.runs_dir={tmp_path}", **VARIABLE)

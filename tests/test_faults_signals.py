@@ -6,7 +6,7 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
-from signal import SIGINT, SIGKILL, SIGTERM, SIGUSR1, SIGUSR2
+from signal import SIGHUP, SIGINT, SIGKILL, SIGTERM, SIGUSR1, SIGUSR2
 
 import pytest
 from faults import EVERY_STEP, FETCHED, SETTING, Ended, Project, assert_gone
@@ -22,6 +22,8 @@ LONGER = (*(word for word in SETTING if not word.startswith("training.steps=")),
 ASKED_TO_STOP = {
     "F5a SIGTERM": (LONGER, SIGTERM, False, 143),
     "F5b SIGTERM to the loader workers too": (FETCHED, SIGTERM, True, 143),
+    "F5f SIGHUP, as when an ssh session ends": (LONGER, SIGHUP, False, 129),
+    "F5g SIGHUP to the loader workers too": (FETCHED, SIGHUP, True, 129),
     "F6a Ctrl-C": (LONGER, SIGINT, False, 130),
     "F6b Ctrl-C in a terminal, loader workers too": (FETCHED, SIGINT, True, 130),
     "F8a SIGUSR1": (LONGER, SIGUSR1, False, 138),
@@ -37,7 +39,7 @@ def test_asked_to_stop(row: str, project: Project, undisturbed: Callable[..., Pa
         process.wait_for("step 20/")
         children = process.children()
         process.send(number, everywhere)
-        stopped = process.ended(timeout_s=10)
+        stopped = process.ended()
     assert stopped.status == status
     assert_says_how_to_go_on(stopped, number, the_run(tmp_path))
     assert_gone(children)
@@ -68,7 +70,7 @@ def test_asked_to_stop_at_a_bad_moment(
         process.send(number)
         time.sleep(0.1)
         process.let_go()
-        stopped = process.ended(timeout_s=10)
+        stopped = process.ended()
     finished = (the_run(tmp_path) / "run.json").exists()
     assert stopped.status == status or (finished and stopped.status == 0)
     assert stopped.err == ""
@@ -89,10 +91,10 @@ STARTING = {
 @pytest.mark.parametrize("row", STARTING)
 def test_ctrl_c_while_it_starts(row: str, project: Project, tmp_path: Path) -> None:
     words = (*SETTING, f"system.runs_dir={tmp_path}")
-    with project.start(*words, fault=("hold", [("read", STARTING[row], 1)])) as process:
+    with project.start(*words, fault=("hold", [("read", STARTING[row], 1)]), fresh=True) as process:
         process.wait_held()
         process.send(SIGINT)
-        stopped = process.ended(timeout_s=10)
+        stopped = process.ended()
     assert stopped.status == 130
     assert "Traceback" not in stopped.err, stopped.err
     assert list(tmp_path.iterdir()) == []
@@ -106,7 +108,7 @@ def test_f6d_a_second_ctrl_c_leaves_at_once(project: Project, undisturbed: Calla
         process.send(SIGINT)
         time.sleep(0.2)
         process.send(SIGINT)
-        stopped = process.ended(timeout_s=5)
+        stopped = process.ended()
     assert (stopped.status, stopped.err) == (130, "")
     assert state(the_run(tmp_path))["status"] == "interrupted"
     ended = project.run(*words)
@@ -123,7 +125,7 @@ def test_f17_a_loader_worker_is_killed(project: Project, undisturbed: Callable[.
         workers = process.children()
         os.kill(workers[0], SIGKILL)
         process.let_go()
-        failed = process.ended(timeout_s=20)
+        failed = process.ended()
     assert "worker" in failed.sentence
     assert state(the_run(tmp_path))["status"] == "failed"
     assert "worker" in state(the_run(tmp_path))["reason"]

@@ -2,28 +2,22 @@
 runs made here: whatever is in both places counts once, and a copy taken too early is made good by the next one."""
 
 import csv
-import os
 import re
 import shlex
 import shutil
-import socket
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from baking import Bake, command, files, succeed
+from rclone_remote import need_rclone, served
 from run_folders import add_run, add_unfinished
-
-INSTALL = "apt-get install --no-install-recommends rclone"
 
 
 @pytest.fixture(scope="module")
 def baked(bake: Bake) -> Path:
-    if not shutil.which("rclone"):
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"rclone: not found; install with `{INSTALL}`")
+    need_rclone()
     return bake()
 
 
@@ -46,34 +40,8 @@ def cluster(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
     for run in study.iterdir():
         (run / "checkpoints").mkdir()
         (run / "checkpoints" / "last.pt").write_bytes(bytes(1000))
-    monkeypatch.setenv("HOME", str(tmp_path))  # keys and settings of rclone
-    monkeypatch.setenv("RCLONE_CONFIG", str(tmp_path / "rclone.conf"))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    remote = f"[cluster]\ntype = sftp\nhost = 127.0.0.1\nport = {port}\nuser = me\n"
-    hidden = succeed("rclone", "obscure", "secret", cwd=tmp_path)
-    (tmp_path / "rclone.conf").write_text(f"{remote}pass = {hidden}", encoding="utf-8")
-    words = ["rclone", "serve", "sftp", tmp_path / "cluster", "--addr", f"127.0.0.1:{port}", "--user", "me"]
-    words += ["--dir-cache-time", "0s"]  # it would not see what changes there
-    with (tmp_path / "served.log").open("w") as log:
-        server = subprocess.Popen([*words, "--pass", "secret"], stdout=log, stderr=log)
-        try:
-            wait_for(port, server)
-            yield study
-        finally:
-            server.kill()
-            server.wait()
-
-
-def wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
-    for _ in range(200):
-        assert server.poll() is None, "rclone serve ended"
-        with socket.socket() as connection:
-            if connection.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise AssertionError("rclone serve does not answer")
+    with served(tmp_path / "cluster", "cluster", tmp_path, monkeypatch):
+        yield study
 
 
 def copy(project: Path) -> None:

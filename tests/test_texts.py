@@ -11,7 +11,7 @@ from test_budgets import READ, lines_of
 
 STUDY = TEMPLATE / PROJECT
 FOLDERS = "runs|modules|labkit|config|studies|hydra_plugins|docs|tests|env_setup|thesis|benchmarks|hooks"
-NOT_IN_GIT = {"config/local/default.yaml", "config/local/slurm.yaml", "config/local/slurmgpu.yaml"}
+NOT_IN_GIT = {f"config/local/{name}.yaml" for name in ("default", "slurm", "slurmgpu")}
 TEXTS = [
     path
     for folder in (TEMPLATE, STUDY)

@@ -22,7 +22,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from labkit.config import typed
 from labkit.launching.compose import Composer
-from labkit.launching.entry_point import CheckedTask
+from labkit.launching.entry_point import VERSION_BASE, CheckedTask
 from labkit.launching.main import main
 from labkit.runs.folder import RunFolder
 from labkit.runs.identity import run_name
@@ -58,13 +58,13 @@ def compose(*overrides: str) -> DictConfig:
 
 def hydra_compose(*overrides: str) -> DictConfig:
     """The same by Hydra itself."""
-    with hydra.initialize_config_dir(str(ROOT / "config"), version_base="1.3"):
+    with hydra.initialize_config_dir(str(ROOT / "config"), **VERSION_BASE):
         return hydra.compose("train", list(overrides), return_hydra_config=True)
 
 
 @functools.cache
 def _composer() -> Composer:
-    with hydra.initialize_config_dir(str(ROOT / "config"), version_base="1.3"):
+    with hydra.initialize_config_dir(str(ROOT / "config"), **VERSION_BASE):
         loader = GlobalHydra.instance().config_loader()
         return Composer(loader, hydra.compose("train", return_hydra_config=True))
 
@@ -110,9 +110,9 @@ def forking() -> Any:
 
 
 @contextmanager
-def process_of(runs_dir: Path, *overrides: str) -> Iterator[BaseProcess]:
+def process_of(runs_dir: Path, *overrides: str, base: tuple[str, ...] = SMALL) -> Iterator[BaseProcess]:
     """The same in a process of its own. A test may kill it; at the latest it is killed at the end."""
-    composed = compose(*SMALL, f"system.runs_dir={runs_dir}", *overrides)
+    composed = compose(*base, f"system.runs_dir={runs_dir}", *overrides)
     process = forking().Process(target=_train_in_process, args=(composed,))
     process.start()
     try:

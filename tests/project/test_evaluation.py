@@ -20,7 +20,7 @@ RESTLESS = ("training.epochs=6", "optimizer.lr=0.5")
 
 
 def evaluate_all(runs_dir: Path, study: str | None = None, predictions: bool = False, weights: str = "best") -> None:
-    given = {"study": study, "weights": weights, "predictions": predictions}
+    given = {"study": study, "runs": None, "weights": weights, "predictions": predictions}
     evaluate(EvaluateConfig(**given, device="cpu", runs_dir=str(runs_dir), datasets_dir=""))
 
 

@@ -139,8 +139,8 @@ def test_a_name_without_a_file_is_answered_with_what_there_is_in_both_places(stu
     add_run(study)
     expected = (
         r"figures: there is no confusion\.py in modules/figures or in labkit/reporting/figures; there are: attention, "
-        r"comparison, confusion_matrix, cost, data_sets, interaction, learning_curves, paired_seeds, swept_keys, "
-        r"time_curves, training_size; "
+        r"comparison, confusion_matrix, cost, data_sets, interaction, learning_curves, paired_seeds, search_history, "
+        r"swept_keys, time_curves, training_size; "
         r'did you mean "confusion_matrix"\?'
     )
     with pytest.raises(ValueError, match=expected):

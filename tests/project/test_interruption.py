@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -205,11 +206,15 @@ def test_restart_says_what_it_deletes_and_trains_the_same_run_anew(
     once, folder = train_small(tmp_path / "once"), train_small(runs_dir)
     (folder / "notes").mkdir()
     (folder / "notes" / "mine.txt").write_text("of the old run")
-    (folder / "notes" / "link").symlink_to(once)
+    (folder / "checkpoints" / "mine.pt").write_text("of the old run")
     capsys.readouterr()
     assert train_small(runs_dir, "restart=true") == folder
-    assert f"restart: deletes {folder} (finished at step 14, " in capsys.readouterr().out
-    assert not (folder / "notes").exists()
+    said = capsys.readouterr().out
+    assert f"restart: deletes {folder} (finished at step 14, " in said
+    assert "restart: keeps checkpoints/mine.pt, notes/mine.txt in it, which is not a part of the run" in said
+    for name in ("checkpoints", "notes"):
+        shutil.move(next((folder / name).glob("mine.*")), tmp_path)
+    (folder / "notes").rmdir()
     assert_same_run(once, folder)
     launched = json.loads((folder / "provenance.json").read_bytes())
     assert len(launched) == 1

@@ -16,7 +16,7 @@ from modules.tasks.segmentation import Segmentation
 from modules.training.metrics import Tally
 from modules.training.task import Task
 from sklearn import metrics
-from small_runs import CPU, column, compose, forking, result, train_composed, train_small
+from small_runs import CPU, column, process_of, result, train_small
 from test_distributed import start
 from test_other_data import pictures, shards
 from test_resume import assert_same_run, wait_for_checkpoint
@@ -225,13 +225,9 @@ KINDS = {
 
 
 def killed_and_resumed(runs_dir: Path, *words: str) -> Path:
-    words = (*words, f"system.runs_dir={runs_dir}")
-    process = forking().Process(target=train_composed, args=(compose(*words, "system.checkpoint_minutes=0"),))
-    process.start()
-    wait_for_checkpoint(runs_dir, process)
-    process.kill()
-    process.join()
-    folder = train_composed(compose(*words))
+    with process_of(runs_dir, *words, "system.checkpoint_minutes=0", base=()) as process:
+        wait_for_checkpoint(runs_dir, process)
+    folder = train_small(runs_dir, *words, base=())
     assert "resumed at step" in (folder / "train.log").read_text(encoding="utf-8")
     return folder
 

@@ -20,16 +20,23 @@ CODE = ("runs", "modules", "labkit", "hydra_plugins", "config")
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A copy of the code, in no git repository."""
-    for folder in CODE:
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / folder, tmp_path / "project" / folder, ignore=ignored)
-    return tmp_path / "project"
+    return copy_of_the_project(tmp_path)
 
 
 @pytest.fixture
 def repository(project: Path) -> Path:
-    """The same, committed."""
+    return committed(project)
+
+
+def copy_of_the_project(folder: Path) -> Path:
+    """Of its code, in no git repository."""
+    for name in CODE:
+        shutil.copytree(ROOT / name, folder / "project" / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder / "project"
+
+
+def committed(project: Path) -> Path:
+    """The same, in a repository."""
     git(project, "init", "--quiet")
     git(project, "add", "--all")
     author = ("-c", "user.name=test", "-c", "user.email=test@test", "-c", "commit.gpgsign=false")
@@ -139,6 +146,7 @@ def test_a_diff_can_be_applied_whatever_the_settings_of_git(repository: Path, se
     ("remote", "recorded"),
     [
         ("https://user:s3cret@example.org/group/study.git", "https://example.org/group/study.git"),
+        ("https://user:s3@cret@example.org/study.git", "https://example.org/study.git"),
         ("https://s3cret@example.org/study.git", "https://example.org/study.git"),
         ("https://example.org/study.git?token=s3cret", "https://example.org/study.git"),
         ("git@example.org:group/study.git", "git@example.org:group/study.git"),
@@ -203,3 +211,18 @@ def test_a_finished_run_says_how_to_run_it_again_and_that_command_finds_it(repos
     third = run_command(*again, cwd=repository)
     assert "warning: " in third.stdout
     assert "finished with code that has changed since" in third.stdout
+
+
+def test_a_folder_of_another_owner_gives_its_commit_and_what_git_says(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container with a mounted folder, which git then refuses."""
+    (repository / "modules" / "train.py").write_text("changed = True\n")
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")  # git's own switch for its tests
+    copy = provenance(repository)
+    state = copy.git_state()
+    branch = (repository / ".git" / "HEAD").read_text().split()[1]
+    assert state["commit"] == (repository / ".git" / branch).read_text().strip()
+    assert state["dirty"] is None
+    assert state["missing"].endswith(f"git config --global --add safe.directory {repository}")
+    assert copy.code_diff() is None

@@ -32,7 +32,7 @@ def gone() -> int:
 
 
 def show(study: Path, capsys: pytest.CaptureFixture[str]) -> list[str]:
-    status(StatusConfig(study.name, False, str(study.parent)))
+    status(StatusConfig(study.name, watch=False, logs=False, cancel=False, runs_dir=str(study.parent)))
     return capsys.readouterr().out.splitlines()
 
 
@@ -64,6 +64,22 @@ def test_every_member_has_its_line(study: Path, capsys: pytest.CaptureFixture[st
     ]
     counts = "1 of 8 finished, 1 dead, 1 diverged, 1 failed, 1 interrupted, 1 missing, 1 refused, 1 running"
     assert total == f"depth: {counts}; 5000 examples/s, about 2 min left"
+
+
+def test_logs_are_those_of_the_run_and_of_its_job(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    failed = add_unfinished(study, "failed", "net5", 2, reason="RuntimeError: CUDA error")
+    add_plan(study, {"name": failed.name, "job": "12_3"}, MISSING)
+    logs = [failed / "train.log", study.parent / ".slurm" / "12_3_0_log.out"]
+    for log in logs:
+        log.parent.mkdir(exist_ok=True)
+        log.touch()
+    config = StatusConfig(study.name, watch=False, logs=True, cancel=False, runs_dir=str(study.parent))
+    status(config)
+    lines = capsys.readouterr().out.splitlines()
+    at = next(number for number, line in enumerate(lines) if failed.name in line)
+    assert lines[at + 1 : at + 3] == [f"    {log}" for log in logs]
+    with pytest.raises(ValueError, match=r"^cancel: ends the jobs of one study; add study=<its name>$"):
+        status(StatusConfig(None, watch=False, logs=False, cancel=True, runs_dir=str(study.parent)))
 
 
 @posix
@@ -200,7 +216,7 @@ def test_time_left_is_not_guessed(study: Path) -> None:
 def test_unknown_study_is_answered_with_the_nearest(study: Path) -> None:
     add_run(study)
     with pytest.raises(ValueError, match=r"no study 'dept' in .*; there are: depth; did you mean \"depth\"\?"):
-        status(StatusConfig("dept", False, str(study.parent)))
+        status(StatusConfig("dept", watch=False, logs=False, cancel=False, runs_dir=str(study.parent)))
 
 
 def test_status_imports_nothing_slow() -> None:

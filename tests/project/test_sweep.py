@@ -171,7 +171,7 @@ def test_listed_combinations_are_members_and_not_their_product(runs_dir: Path) -
 
 def test_a_restarted_member_is_cleared_once_and_goes_on_like_any_other(runs_dir: Path) -> None:
     done, held = (train_small(runs_dir, f"seed={seed}") for seed in (0, 1))
-    (done / "mine.txt").write_text("a note")
+    (done / "test.json").write_text("of the run before")
     words = (*SMALL, "seed=0,1", f"system.runs_dir={runs_dir}")
     with RunFolder(held).locked():
         answer = sweep(*words, "restart=true")
@@ -181,7 +181,7 @@ def test_a_restarted_member_is_cleared_once_and_goes_on_like_any_other(runs_dir:
     assert "2 members: 0 finished already, 0 refused, 2 to run" in answer.stdout
     assert f"refused: seed=1: {held}: process " in answer.stderr
     assert "is writing this run; wait for it or stop it" in answer.stderr
-    assert not (done / "mine.txt").exists()
+    assert not (done / "test.json").exists()
     assert "[1/1, 0 failed, 0.0 s left] seed=0: finished in " in answer.stdout
     assert [len(result(folder)["launches"]) for folder in (done, held)] == [1, 1]
     said = [result(done)["config"], result(done)["launches"][0]["command"], *plans(done.parent)]

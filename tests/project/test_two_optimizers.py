@@ -58,7 +58,7 @@ def test_a_killed_gan_ends_with_the_same_bits(datasets: Path, tmp_path: Path) ->
     wait_for_checkpoint(tmp_path, process)
     process.kill()
     process.join()
-    step = load_checkpoint(RunFolder(again).last, "an id")["step"]
+    step = load_checkpoint(RunFolder(again).last, "an id", [])["step"]
     assert 0 < step < 300
     train_gan(str(again), str(datasets), 300)
     saved, resumed = checkpoint(tmp_path / "once"), checkpoint(again)

@@ -28,8 +28,8 @@ def test_too_small_a_terminal_shows_what_runs_and_what_went_wrong() -> None:
     lines.append(Line("total", "depth: 5 of 50 finished"))
     assert cut(lines, len(lines)) == [line.text for line in lines]
     note, *shown = cut(lines, 9)
-    assert note.startswith("not shown: 3 refused, 5 failed, 5 unreadable, 5 diverged, 5 dead, 5 interrupted, ")
-    assert note.endswith(", 5 missing, 5 duplicate, 5 finished")
+    assert note.startswith("not shown: 3 refused, 5 failed, 5 unreadable, 5 diverged, 5 out of memory, 5 dead, ")
+    assert note.endswith(", 5 missing, 5 duplicate, 5 pruned, 5 finished")
     assert shown == [*(f"  running {n}" for n in range(5)), "  refused 0", "  refused 1", "depth: 5 of 50 finished"]
     assert set(KEPT_LONGEST) == {*ORDER, "total", "heading", "warning"}
 
@@ -40,7 +40,11 @@ def test_watch_without_a_terminal_says_a_line_per_change_until_nothing_moves(
     monkeypatch.setattr(module, "INTERVAL_S", 0.01)
     folders = [add_unfinished(study, status, "net5", seed) for seed, status in enumerate(("running", "interrupted"))]
     said = io.StringIO()
-    watch = threading.Thread(target=status, args=[StatusConfig(study.name, True, str(study.parent))], daemon=True)
+    watch = threading.Thread(
+        target=status,
+        args=[StatusConfig(study.name, watch=True, logs=False, cancel=False, runs_dir=str(study.parent))],
+        daemon=True,
+    )
     with redirect_stdout(said):
         watch.start()
         _wait_for("0 of 2 finished, 1 interrupted, 1 running; 5000 examples/s, about 2 min left\n", said)
@@ -60,7 +64,7 @@ def test_watch_of_a_sweep_that_does_not_go_on_ends(
     monkeypatch.setattr(module, "INTERVAL_S", 0.01)
     monkeypatch.setattr(module, "PATIENCE_S", 0.1)
     add_plan(study, {"name": "a"})
-    status(StatusConfig(study.name, True, str(study.parent)))
+    status(StatusConfig(study.name, watch=True, logs=False, cancel=False, runs_dir=str(study.parent)))
     counts, end = capsys.readouterr().out.splitlines()
     assert counts.endswith("depth: 0 of 1 finished, 1 missing")
     assert end.startswith("nothing has run for 0.")

@@ -15,7 +15,8 @@ from typing import Any, TypeVar
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from labkit.text import nearest
+from labkit.config import check_text
+from labkit.text import nearest, shortened
 
 T = TypeVar("T")
 ALLOWED = ("modules.", "labkit.runs.trackers.", "torch.optim.", "torch.nn.")
@@ -58,8 +59,10 @@ def checked(
                 f"{key}.{name}: {target.__name__} needs this setting; add it to the file in config/{elsewhere}"
             )
     hints = typing.get_type_hints(target.__init__)
-    typed = {name: _typed(key, name, hints.get(name, Any), value) for name, value in options.items()}
-    return functools.partial(target, **typed, **facts)
+    settings = {name: _typed(key, name, hints.get(name, Any), value) for name, value in options.items()} | facts
+    tuples = {name for name, hint in hints.items() if typing.get_origin(hint) is tuple}  # YAML and JSON have none
+    given_as = {name: tuple(value) if name in tuples else value for name, value in settings.items()}
+    return functools.partial(target, **given_as)
 
 
 def takes(path: str, name: str) -> bool:
@@ -72,11 +75,14 @@ def located(key: str, path: str, base: type) -> Any:
     module, _, name = path.rpartition(".")
     if not path.startswith(ALLOWED):
         beginnings = " or ".join(ALLOWED)
-        raise ValueError(f'{key}._target_: "{path}" is not allowed; use {beginnings} (see labkit/build.py)')
+        raise ValueError(
+            f'{key}._target_: "{shortened(path, 100)}" is not allowed; use {beginnings} (see labkit/build.py)'
+        )
     try:
         target = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(f'{key}._target_: there is no "{path}" ({error}); correct the path') from error
+    except (ImportError, AttributeError, RecursionError) as error:
+        name, reason = shortened(path, 100), shortened(str(error), 200)
+        raise ValueError(f'{key}._target_: there is no "{name}" ({reason}); correct the path') from error
     # The subclass check is the lock: a module of ours also holds what it imports, such as `modules.x.os`.
     if inspect.isclass(target) and issubclass(target, base) and f"{target.__module__}.".startswith(ALLOWED):
         return target
@@ -89,6 +95,8 @@ def _typed(key: str, name: str, hint: Any, value: Any) -> Any:
     except OmegaConfBaseException:
         return value  # the type of something that YAML cannot hold, such as Tensor
     try:
-        return OmegaConf.to_container(OmegaConf.merge(schema, {name: value}))[name]  # pyright: ignore
+        made: Any = OmegaConf.to_container(OmegaConf.merge(schema, {name: value}))
     except OmegaConfBaseException as error:
         raise ValueError(f"{key}.{name}: {str(error).splitlines()[0].rstrip('.')}; correct the value") from error
+    check_text(f"{key}.{name}", value, made[name])
+    return made[name]

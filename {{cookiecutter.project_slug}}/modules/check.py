@@ -50,6 +50,8 @@ class Finding:
 
 def check(config: TrainConfig) -> None:
     """Prints what it finds. ValueError in a sentence where a run would be refused."""
+    if config.system.debug:
+        raise ValueError("debug: is for runs/train.py; leave it out")
     if os.environ.get("WORLD_SIZE", "1") != "1":
         raise ValueError("torchrun: this command needs one process only; start it with python runs/check.py")
     device = set_up_torch(config)

@@ -21,6 +21,7 @@ CHOICES = {
     "schedule": tuple(SCHEDULES),
     "direction": ("max", "min"),
     "divergence": ("stop", "skip_step", "continue"),
+    "sharding": ("none", "full"),
 }
 
 
@@ -48,6 +49,7 @@ class TrainingConfig:
     divergence: str
     compile: bool
     deterministic: bool
+    sharding: str
 
     def __post_init__(self) -> None:
         for key, choices in CHOICES.items():
@@ -60,6 +62,8 @@ class TrainingConfig:
             check_fraction(f"training.{key}", getattr(self, key))
         if self.clip_norm is not None and self.clip_norm <= 0:
             raise ValueError(f"training.clip_norm: must be a number above 0, not {self.clip_norm}")
+        if self.sharding == "full" and (self.compile or self.ema_decay is not None):
+            raise ValueError("training.sharding: full does not go with training.compile or training.ema_decay")
         for one, other in (("epochs", "steps"), ("evaluate_every_epochs", "evaluate_every_steps")):
             if (getattr(self, one) is None) == (getattr(self, other) is None):
                 raise ValueError(f"training.{one}: set either this or training.{other}, and the other one to null")
@@ -93,6 +97,7 @@ NEUTRAL = {
     "data.fold": Neutral(0),
     "data.fraction": Neutral(1.0),
     "training.direction": Neutral(None, before="max"),
+    "training.sharding": Neutral("none"),
 }
 
 
@@ -131,6 +136,7 @@ class EvaluateConfig:
     """config/evaluate.yaml, explained there."""
 
     study: str | None
+    runs: list[str] | None
     weights: str
     predictions: bool
     device: str

@@ -26,6 +26,7 @@ def evaluate(config: EvaluateConfig) -> None:
     runs_dir = Path(config.runs_dir)
     pattern = f"{glob.escape(config.study) if config.study else '*'}/*/{RESULT}"
     finished = sorted(path.parent for path in runs_dir.glob(pattern))
+    finished = [path for path in finished if path.name in (config.runs or [path.name])]
     if not finished:
         studies = sorted(path.name for path in runs_dir.glob("*") if path.is_dir())
         hint = nearest(config.study or "", studies)
@@ -34,9 +35,13 @@ def evaluate(config: EvaluateConfig) -> None:
     for path in finished:
         try:
             _evaluate_once(RunFolder(path), config)
-        except (ValueError, OSError) as error:
-            reason = sentence(error) or str(error)  # the others are evaluated all the same
+        except Exception as error:
+            reason = (
+                sentence(error) or f"{type(error).__name__}: {error}".splitlines()[0]
+            )  # the others are evaluated all the same
             problems.append(reason if str(path) in reason else f"{path}: {reason}")
+    if problems and config.runs:
+        raise ValueError("\n".join(problems))
     if problems:
         raise ValueError("\n".join([f"{len(problems)} of {len(finished)} runs were not evaluated:", *problems]))
 
@@ -49,6 +54,7 @@ def _evaluate_once(folder: RunFolder, wanted: EvaluateConfig) -> None:
     tested = read_json(target)
     if result is None:
         raise ValueError(f"{folder.result}: is damaged; the run's command writes it again")
+    folder.refuse_links()
     of = {"run_id": result["run_id"], "step": result[weights]["step"]}
     asked = wanted.predictions and not predictions.exists()
     if isinstance(tested, dict) and tested | of == tested and not asked:

@@ -11,7 +11,7 @@ from torch import nn
 
 from labkit.build import build
 from labkit.config import typed
-from labkit.runs.checkpoint import READABLE, load_checkpoint
+from labkit.runs.checkpoint import BEST, READABLE, load_checkpoint
 from labkit.runs.folder import RunFolder
 from labkit.runs.identity import filled
 from modules.config import NEUTRAL, TrainConfig
@@ -67,13 +67,14 @@ def load_run(
     if result is None:
         raise ValueError(f"{run.path}: holds no finished run (no run.json); start its command again, or choose another")
     path = {"best": run.best, "last": run.last}[weights]
-    checkpoint = load_checkpoint(path, result["run_id"], READABLE)
+    checkpoint = load_checkpoint(path, result["run_id"], BEST, READABLE)
     saved = run.read_config()
-    if "system" not in saved:
-        raise ValueError(f"{run.config}: is missing or not that of a run; restore it")
-    saved["system"] |= {"device": device, "threads": 1, "tracker": None}
-    saved["system"] |= {"datasets_dir": datasets_dir} if datasets_dir else {}
-    config = typed(TrainConfig, filled(saved, {key: neutral.value for key, neutral in NEUTRAL.items()}))
+    try:
+        saved["system"] |= {"device": device, "threads": 1, "tracker": None, "debug": None}
+        saved["system"] |= {"datasets_dir": datasets_dir} if datasets_dir else {}
+        config = typed(TrainConfig, filled(saved, {key: neutral.value for key, neutral in NEUTRAL.items()}))
+    except (LookupError, TypeError, AttributeError) as error:
+        raise ValueError(f"{run.config}: is missing or not that of a run; restore it") from error
     if checkpoint["step"] != result[weights]["step"]:
         step = checkpoint["step"]
         raise ValueError(f"{run.path}: {path.name} is of step {step}, which run.json does not call the {weights}")

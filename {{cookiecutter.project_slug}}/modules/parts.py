@@ -43,18 +43,28 @@ def make_trainer(config: TrainConfig, data: Data, device: torch.device) -> Train
     config.training.steps_per_epoch(len(data.split.train), world_size())  # before anything is built
     task = build("task", config.task, Task, offered=data.facts)
     network = make_network(config, data.facts).to(device)
+    shares = None
+    if config.training.sharding == "full" and world_size() > 1:
+        from labkit.sharding import Shares
+
+        shares = Shares(network, device)
     check_optimizer(config)
     with mistakes_named([]):  # such as a task for networks of another kind
         of_turns = [task.parameters(network, turn) for turn in task.turns]
+    optimizers = [make_optimizer(config, parameters) for parameters in of_turns]
+    if shares:
+        for optimizer in optimizers:
+            shares.follow(optimizer)
     return Trainer(
         task=task,
         network=network,
-        optimizers=[make_optimizer(config, parameters) for parameters in of_turns],
+        optimizers=optimizers,
         training=make_batches(config, data, "train", device),
         validation=make_batches(config, data, "validation", device),
         config=config.training,
         seed=config.seed,
         device=device,
+        shares=shares,
     )
 
 

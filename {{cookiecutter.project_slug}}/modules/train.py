@@ -25,10 +25,16 @@ if TYPE_CHECKING:
 
 def train(config: TrainConfig) -> None:
     """One run, from where it stands: begun, resumed or, if it is finished, left alone."""
+    if config.system.debug:
+        from modules.debug import debug
+
+        return debug(config, train)
     folder = RunFolder(run_path(config))
     alone = os.environ.get("WORLD_SIZE", "1") == "1"
     if alone and not config.restart and is_finished(folder, config):
         return
+    if alone and config.training.sharding == "full":
+        raise ValueError("training.sharding: full shares a network among several processes; start them with torchrun")
     from labkit.distributed import first, process_group
     from labkit.launching.command import hydra_snapshot, rerun_command
     from labkit.runs.recorder import Recorder, check_tracker

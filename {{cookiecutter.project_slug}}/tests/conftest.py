@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from jaxtyping import install_import_hook
 from small_runs import ROOT, DataSets, data_sets_here
 
+install_import_hook(["modules.models", "modules.tasks"], "beartype.beartype")  # checks the shapes in signatures
 torch.set_num_threads(1)  # as config/system/default.yaml says: networks of this size are slower on more
 
 

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from labkit.launching.compose import Composer
-from labkit.launching.entry_point import CheckedTask
+from labkit.launching.entry_point import VERSION_BASE, CheckedTask
 from labkit.runs.identity import run_path
 from modules.config import TrainConfig
 from modules.data.base import Data
@@ -27,6 +27,7 @@ CPU = torch.device("cpu")
 SHORT = ("training.batch_size=8", "training.epochs=2", "system.device=cpu")
 # 100 images of 4 x 4 pixels in 4 classes. 60 are for training: 7 steps of 8 in an epoch, and 4 that are left out.
 SMALL = ("data=synthetic", "data.examples=100", "data.classes=4", "data.input_shape=[1,4,4]", *SHORT)
+OF_A_SWEEP = ("+experiment", "+launcher", "+sweeper")  # what members cannot change
 NOT_HERE = re.compile(r"data set is missing|there (is|are) no (file|images|\S+\.npy)")  # what a data set answers
 
 
@@ -37,14 +38,18 @@ def choices(group: str) -> list[str]:
 
 @functools.cache
 def composer() -> Composer:
-    with hydra.initialize_config_dir(str(ROOT / "config"), version_base="1.3"):
+    with hydra.initialize_config_dir(str(ROOT / "config"), **VERSION_BASE):
         sweep = hydra.compose("train", return_hydra_config=True)
         return Composer(GlobalHydra.instance().config_loader(), sweep)
 
 
+@functools.cache
 def compose(*overrides: str) -> DictConfig:
     """What `python runs/train.py <overrides>` composes, Hydra's own node included; as fast as a sweep does it."""
-    return composer().compose(overrides)
+    if not any(word.startswith(OF_A_SWEEP) for word in overrides):
+        return composer().compose(overrides)
+    with hydra.initialize_config_dir(str(ROOT / "config"), **VERSION_BASE):
+        return hydra.compose("train", [*overrides], return_hydra_config=True)
 
 
 def left_to_the_user(*overrides: str) -> list[str]:
@@ -52,10 +57,15 @@ def left_to_the_user(*overrides: str) -> list[str]:
     return sorted(key for key in OmegaConf.missing_keys(compose(*overrides)) if not key.startswith("hydra."))
 
 
+def at(key: str, path: Path | str) -> str:
+    """`key=path`, in quotes: the path may have spaces and any letters."""
+    return f"{key}='" + str(path).replace("'", "\\'") + "'"
+
+
 def words_for(data: str, datasets_dir: Path | str) -> tuple[str, ...]:
     """A data set in fewer and smaller images, where it is made on the spot: the tests are fast."""
     smaller = ("data.examples=100", "data.size=16") if data in ("shapes", "shapes_labels") else ()
-    return (f"data={data}", *smaller, f"system.datasets_dir={datasets_dir}", "system.device=cpu")
+    return (f"data={data}", *smaller, at("system.datasets_dir", datasets_dir), "system.device=cpu")
 
 
 def data_sets_here(datasets_dir: Path) -> DataSets:
@@ -82,7 +92,7 @@ def config_of(*overrides: str) -> TrainConfig:
 
 def run(runs_dir: Path, *overrides: str, base: tuple[str, ...] = SMALL) -> Path:
     """Trains, resumes or leaves alone, as runs/train.py does; returns the run's folder."""
-    composed = compose(*base, f"system.runs_dir={runs_dir}", *overrides)
+    composed = compose(*base, at("system.runs_dir", runs_dir), *overrides)
     HydraConfig.instance().set_config(composed)
     CheckedTask(TrainConfig, train)(composed)
     return run_path(CheckedTask(TrainConfig, train).checked(composed, composed.hydra))

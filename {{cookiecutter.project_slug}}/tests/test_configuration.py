@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 import yaml
-from small_runs import CPU, ROOT, SMALL, DataSets, choices, compose, config_of, left_to_the_user
+from small_runs import CPU, ROOT, SMALL, DataSets, at, choices, compose, config_of, left_to_the_user
 
 from labkit.build import checked
 from labkit.reporting.analysis.study_file import read_study_file
 from labkit.runs.identity import run_id
 from modules.data.base import Data
 from modules.parts import make_data, make_trainer
+from runs.schema import schemas, text
 
 CONFIG = ROOT / "config"
 PARTS = ("model", "data", "task", "optimizer")
@@ -64,7 +65,7 @@ def members(experiment: str) -> list[list[str]]:
 def test_every_member_of_every_experiment_can_be_built(
     experiment: str, datasets_dir: Path, data_sets: DataSets
 ) -> None:
-    there = f"system.datasets_dir={datasets_dir}"
+    there = at("system.datasets_dir", datasets_dir)
     for values in members(experiment) or [[]]:
         config = config_of(f"+experiment={experiment}", *values, "system.device=cpu", there)
         if config.data["name"] in data_sets:
@@ -88,7 +89,7 @@ def test_what_changes_the_result_changes_the_id_of_the_run_and_nothing_else_does
         return {run_id(config_of(*SMALL, override)) for override in overrides}
 
     (plain,) = ids("seed=0")
-    assert ids("study=other", "system.log_every_steps=1", "tracker=tensorboard") == {plain}
+    assert ids("study=other", "system.log_every_steps=1", "tracker=mlflow") == {plain}
     others = ids("seed=1", "model=net5", "data.split_seed=1", "optimizer.lr=0.1", "training.precision=bf16")
     others |= ids("task.label_smoothing=0.1")
     assert len(others - {plain}) == 6
@@ -105,3 +106,8 @@ def test_what_changes_the_result_changes_the_id_of_the_run_and_nothing_else_does
 def test_a_mistake_is_answered_in_one_sentence(override: str, answer: str) -> None:
     with pytest.raises(ValueError, match=answer):
         config_of(*SMALL, override)
+
+
+@pytest.mark.parametrize("file", sorted(ROOT.glob(".vscode/schemas/*.json")), ids=lambda file: file.stem)
+def test_what_editors_know_of_the_configuration_is_up_to_date(file: Path) -> None:
+    assert file.read_text(encoding="utf-8") == text(schemas()[file.stem]), "run python runs/schema.py"

@@ -1,5 +1,6 @@
 """What every network of config/model/ promises, with every data set and task that it fits."""
 
+from contextlib import suppress
 from dataclasses import replace
 from itertools import product
 from typing import Any
@@ -38,14 +39,13 @@ def every_pair(data_sets: DataSets) -> Pairs:
             continue
         small = ("training.batch_size=8", "training.evaluation_batch_size=16")
         composed = compose(*words_for(name, config.system.datasets_dir), f"task={task}", *small)
+        fitting = CheckedTask(TrainConfig, train).checked(composed, composed.hydra)
         for model, node in models.items():
             composed.model = node
-            try:
-                config = CheckedTask(TrainConfig, train).checked(composed, composed.hydra)
+            with suppress(ValueError):  # they may not fit
+                config = replace(fitting, model=OmegaConf.to_container(composed.model, resolve=True))
                 pair = (make_trainer(config, data, CPU), make_network(replace(config, seed=1), data.facts))
-            except ValueError:  # they do not fit
-                continue
-            found[model, name, task] = pair
+                found[model, name, task] = pair
     return found
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import hydra
 import pytest
-from small_runs import ROOT, SMALL
+from small_runs import ROOT, SMALL, at
 
-from labkit.launching.entry_point import CheckedTask
+from labkit.launching.entry_point import VERSION_BASE, CheckedTask
 from labkit.reporting.report import ReportConfig, report
 
 FIGURES = sorted(path.stem for path in (ROOT / "modules" / "figures").glob("*.py") if path.stem != "__init__")
@@ -22,7 +22,7 @@ def runs_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The runs of a sweep over two models and three seeds."""
     folder = tmp_path_factory.mktemp("sweep") / "runs"
     words = ["--multirun", "+launcher=joblib", "model=linear,net2", "seed=0,1,2", "study=small"]
-    command = [sys.executable, "runs/train.py", *words, *SMALL, f"system.runs_dir={folder}"]
+    command = [sys.executable, "runs/train.py", *words, *SMALL, at("system.runs_dir", folder)]
     said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, encoding="utf-8", check=False)
     assert said.returncode == 0, said.stdout + said.stderr
     return folder
@@ -31,8 +31,8 @@ def runs_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def reported(runs_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the report of this sweep, with every figure of config/report.yaml."""
-    places = [f"system.runs_dir={runs_dir}", f"reports_dir={tmp_path_factory.mktemp('reports')}"]
-    with hydra.initialize_config_dir(str(ROOT / "config"), version_base="1.3"):
+    places = [at("system.runs_dir", runs_dir), at("reports_dir", tmp_path_factory.mktemp("reports"))]
+    with hydra.initialize_config_dir(str(ROOT / "config"), **VERSION_BASE):
         composed = hydra.compose("report", [*places, "study=small"], return_hydra_config=True)
     config = CheckedTask(ReportConfig, report).checked(composed, composed.hydra)
     report(config)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from small_runs import ROOT, SHORT, SMALL, rows, run, same_bits, weights
+from small_runs import ROOT, SHORT, SMALL, at, rows, run, same_bits, weights
 
 from modules.config import EvaluateConfig
 from modules.evaluate import evaluate
@@ -46,7 +46,7 @@ def test_both_data_paths_train_the_same_weights(tmp_path: Path) -> None:
 
 def test_a_run_that_is_killed_and_started_again_ends_with_the_same_bits(tmp_path: Path) -> None:
     killed = tmp_path / "killed"
-    words = [*SMALL, *EVERYTHING, f"system.runs_dir={killed}", "system.checkpoint_minutes=0"]
+    words = [*SMALL, *EVERYTHING, at("system.runs_dir", killed), "system.checkpoint_minutes=0"]
     with subprocess.Popen([sys.executable, "runs/train.py", *words], cwd=ROOT, stdout=subprocess.DEVNULL) as process:
         while not list(killed.glob("*/*/checkpoints/last.pt")):
             assert process.poll() is None
@@ -64,7 +64,7 @@ def test_a_run_that_is_killed_and_started_again_ends_with_the_same_bits(tmp_path
 def test_a_loaded_run_predicts_what_was_measured_with_its_best_weights(runs_dir: Path) -> None:
     restless = ("model=linear", "optimizer=sgd", "optimizer.momentum=0", "optimizer.lr=0.5", "data.noise=2")
     folder = run(runs_dir, *restless, "training.epochs=6")  # its best evaluation is neither the first nor the last
-    evaluate(EvaluateConfig(None, "best", predictions=False, device="cpu", runs_dir=str(runs_dir), datasets_dir=""))
+    evaluate(EvaluateConfig(None, None, "best", False, device="cpu", runs_dir=str(runs_dir), datasets_dir=""))
     loaded = load_run(folder, "cpu")
     assert (loaded.config.model["name"], loaded.config.optimizer["lr"]) == ("linear", 0.5)
     assert loaded.result["best"]["step"] != loaded.result["last"]["step"]

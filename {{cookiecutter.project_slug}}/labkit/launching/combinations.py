@@ -21,11 +21,8 @@ def overrides_of_members(
     `words` are swept over as a whole for each of the `combinations`. ValueError where there are no members, or more
     than `max_jobs`.
     """
-    sweeps = [parser.parse_overrides([*listed, *words]) for listed in _as_overrides(combinations)]
-    refuse_secrets({o.key_or_group: (o.input_line or "").partition("=")[2] for sweep in sweeps for o in sweep})
-    # A later override of a key replaces an earlier one, in the earlier one's place.
-    by_key = [{override.get_key_element(): override for override in sweep} for sweep in sweeps]
-    n = sum(math.prod(_count(override) for override in sweep.values()) for sweep in by_key)
+    sweeps = [parsed(parser, [*listed, *words]) for listed in _as_overrides(combinations)]
+    n = sum(math.prod(map(_count, sweep)) for sweep in sweeps)
     if n == 0:
         raise ValueError("--multirun: no member; a swept key has no values")
     if n > max_jobs:
@@ -33,8 +30,15 @@ def overrides_of_members(
             f"hydra.sweeper.max_jobs: the sweep has {n} members, more than {max_jobs}; "
             f"add hydra.sweeper.max_jobs={n} if that is meant"
         )
-    members = (member for sweep in by_key for member in itertools.product(*map(_choices, sweep.values())))
+    members = (member for sweep in sweeps for member in itertools.product(*map(choices, sweep)))
     return [list(member) for member in dict.fromkeys(members)]
+
+
+def parsed(parser: OverridesParser, words: list[str]) -> list[Override]:
+    """One of each key: a later one replaces an earlier one, in the earlier one's place."""
+    sweep = parser.parse_overrides(words)
+    refuse_secrets({o.key_or_group: (o.input_line or "").partition("=")[2] for o in sweep})
+    return list({override.get_key_element(): override for override in sweep}.values())
 
 
 def _as_overrides(combinations: Any) -> list[list[str]]:
@@ -47,7 +51,7 @@ def _as_overrides(combinations: Any) -> list[list[str]]:
     return [[f"{key}={v if isinstance(v, str) else json.dumps(v)}" for key, v in each.items()] for each in listed]
 
 
-def _choices(override: Override) -> list[str]:
+def choices(override: Override) -> list[str]:
     """What one override comes to, one text for each value that it sweeps over."""
     key = override.get_key_element()
     if not override.is_sweep_override():

@@ -36,5 +36,9 @@ def task_overrides(hydra: Any) -> list[str]:
 
 def run_overrides(hydra: Any) -> list[str]:
     """Those that are about the run, whatever launches it."""
-    launching = ("launcher=", "restart=")
-    return [override for override in task_overrides(hydra) if not override.lstrip("+").startswith(launching)]
+    return [override for override in task_overrides(hydra) if not launches_only(override)]
+
+
+def launches_only(override: str) -> bool:
+    """Whether it says how a run is launched, and nothing about the run."""
+    return override.lstrip("+").startswith(("launcher=", "restart="))

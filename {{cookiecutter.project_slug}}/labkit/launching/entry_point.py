@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+import hydra
 import yaml
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
@@ -12,11 +13,10 @@ from omegaconf import DictConfig, OmegaConf
 from labkit.config import typed
 from labkit.launching.command import chosen_ablation, task_overrides
 from labkit.launching.errors import exit_with
-from labkit.secrets import refuse_secrets
 from labkit.values import canonical, flatten
 
 T = TypeVar("T")
-VERSION_BASE = "1.3"  # whose behaviour Hydra keeps
+VERSION_BASE = {"version_base": "1.3"} if hydra.__version__ < "1.4" else {}  # 1.5 refuses it
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 
 
@@ -48,7 +48,6 @@ class CheckedTask(Generic[T]):
     def __call__(self, composed: DictConfig) -> None:
         try:
             _check_choices()
-            refuse_secrets(flatten(OmegaConf.to_container(HydraConfig.get().job, resolve=False)))
             self.task(self.checked(composed, HydraConfig.get()))
         except Exception as error:
             if HydraConfig.get().mode == RunMode.RUN:
@@ -62,10 +61,11 @@ class CheckedTask(Generic[T]):
             _check_ablation(composed)
         _check_groups(composed)
         keys = [str(key) for key in composed if key != "hydra"]
+        words = task_overrides(hydra)
         if "system" in self.schema.__dataclass_fields__:  # pyright: ignore[reportAttributeAccessIssue]
-            return typed(self.schema, OmegaConf.masked_copy(composed, keys))
+            return typed(self.schema, OmegaConf.masked_copy(composed, keys), words)
         # The tools read single keys of `system` by interpolation, and have no such node of their own.
-        return typed(self.schema, {key: composed[key] for key in keys if key != "system"})
+        return typed(self.schema, {key: composed[key] for key in keys if key != "system"}, words)
 
 
 def _check_groups(composed: DictConfig) -> None:

@@ -4,6 +4,7 @@ import errno
 import os
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -21,9 +22,6 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 
 def exit_with(error: Exception) -> NoReturn:
     """Ends this process with the error on stderr: a sentence, or the traceback of a mistake in the code."""
-    if isinstance(error, BrokenPipeError):  # `... | head` has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     message = sentence(error)
     if message is None:
         print(redact("".join(traceback.format_exception(error))), file=sys.stderr)
@@ -47,6 +45,13 @@ def sentence(error: BaseException) -> str | None:
         if key and "Could not override" in str(error):
             return f"{key}: nothing reads this key{nearest(key, _known_keys())}"
         return f"{key + ': ' if key else ''}{' '.join(str(error).split())}"
+    if isinstance(error, yaml.MarkedYAMLError):
+        mark = error.problem_mark or error.context_mark
+        place = f"{_from_root(mark.name)}, line {mark.line + 1}" if mark else "YAML"
+        what = "a tab, where YAML wants spaces" if "'\\t'" in str(error.problem) else error.problem
+        return f"{place}: {what}; correct the file"
+    if isinstance(error, MemoryError):
+        return f"memory: {str(error) or 'there is none left'}; ask for less, or use a machine that has more"
     if isinstance(error, OSError) and (error.filename or error.errno in FULL):
         place = f"{error.filename}: " if error.filename else ""
         advice = "make room there" if error.errno in FULL else "look at what is there"
@@ -62,6 +67,10 @@ def sentence(error: BaseException) -> str | None:
     return str(error) if isinstance(error, ValueError) and own else None
 
 
+def _from_root(path: str) -> str:
+    return Path(path).relative_to(ROOT).as_posix() if Path(path).is_relative_to(ROOT) else path
+
+
 def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [""])[0]
 
@@ -69,10 +78,11 @@ def _first_line(error: Exception) -> str:
 def _known_keys() -> set[str]:
     """The keys of every file in config/, as the command line names them."""
     keys = set()
-    for path in (ROOT / "config").rglob("*.yaml"):
-        text = path.read_text(encoding="utf-8")
+    for path in (ROOT / "config").rglob("[!.]*.yaml"):
+        text = path.read_text(encoding="utf-8", errors="replace")
         group = path.parent.relative_to(ROOT / "config").as_posix()
         keys |= {group} if group != "." else set()
         package = "" if group == "." or "@package _global_" in text else f"{group.replace('/', '.')}."
-        keys |= set(flatten(yaml.safe_load(text) or {}, package))
+        with suppress(yaml.YAMLError, AttributeError):  # the error of today is another one
+            keys |= set(flatten(yaml.safe_load(text) or {}, package))
     return keys

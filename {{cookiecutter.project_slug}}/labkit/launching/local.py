@@ -5,7 +5,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ class LocalLauncher:
     """
 
     dry_run = False  # Slurm's launcher has it
+    waits = True
 
     def __init__(self, n_jobs: Any) -> None:
         if type(n_jobs) is not int or n_jobs == 0:
@@ -39,40 +40,69 @@ class LocalLauncher:
         """Each member checks for itself what it needs here."""
 
     def launch(
-        self, members: Sequence[Member], task: CheckedTask[Any], context: HydraContext, interruption: Interruption
+        self,
+        members: Sequence[Member],
+        task: CheckedTask[Any],
+        context: HydraContext,
+        interruption: Interruption,
+        keep: Callable[[], None] = lambda: None,
+        more: Callable[[int], Sequence[Member]] | None = None,
     ) -> None:
-        """Notes in each member how it ended. After a signal none is started, and those that run are asked to save and
-        end. What another process is running is left to the last, and run here only if that one does not finish it."""
-        if not members:
+        """Notes in each member that waits how it ended. After a signal none is started, and those that run are asked to
+        save and end. What another process is running is left to the last, and run here only if that one does not
+        finish it. `keep`: for launchers that give members a job; `more`: gives other members, whenever there is room
+        for so many."""
+        waiting = [member for member in members if member.status == "waiting"]
+        if not waiting:
             return
-        sweep = _Sweep(self.n_jobs, members, task, context)
+        sweep = _Sweep(self.n_jobs, waiting, task, context, ends=more is None)
         try:
-            while sweep.running or (sweep.waiting and not interruption.received):
+            while True:
                 if interruption.received:
                     sweep.ask_to_end()
                 else:
                     sweep.fill()
+                    if more and sweep.room:
+                        sweep.add(more(sweep.room))
+                if not sweep.running and (interruption.received or not sweep.waiting):
+                    break
                 sweep.settle(may_go_on=not interruption.received)
                 MemberProcess.wait(list(sweep.running), timeout_s=0.1)
         finally:
             sweep.close()
 
+    evaluate = launch  # here an Evaluation is like a Member
+
 
 class _Sweep:
     """The members that wait and those that run, each of these in its process."""
 
-    def __init__(self, n_jobs: int, members: Sequence[Member], task: CheckedTask[Any], context: HydraContext) -> None:
+    def __init__(
+        self, n_jobs: int, members: Sequence[Member], task: CheckedTask[Any], context: HydraContext, ends: bool
+    ) -> None:
+        """`ends`: whether there are no other members to come."""
         self.waiting = list(members)
         self.running: dict[MemberProcess, Member] = {}
         self._gpus = _gpus()
-        on_cpu = all(m.settings.system.device == "cpu" for m in members)
-        self._workers = _workers(n_jobs, [] if on_cpu else self._gpus, len(members))
+        on_cpu = all(m.device == "cpu" for m in members)
+        self._workers = _workers(n_jobs, [] if on_cpu else self._gpus, len(members) if ends else sys.maxsize)
         self._given = (task, context)
         self._start_method = start_method()
         self._progress = Progress(len(members), bar=self._workers > 1)
         self._starts: Counter[Member] = Counter()
         self._look_again = 0.0
         self._asked = False
+
+    @property
+    def room(self) -> int:
+        """For members that are not here yet; those that wait after `fill` are run by others."""
+        return self._workers - len(self.running)
+
+    def add(self, members: Sequence[Member]) -> None:
+        """Starts them, for whom there is room."""
+        self._progress.total += len(members)
+        for member in members:
+            self._start(member)
 
     def fill(self) -> None:
         """Starts members while there is room and one that no other process runs."""
@@ -116,7 +146,7 @@ class _Sweep:
         self._progress.close()
 
     def _start(self, member: Member) -> None:
-        if member.folder.read_result():
+        if member.is_finished():
             self._conclude(member, "finished", "finished by another process")
             return
         taken = [process.gpu for process in self.running]
@@ -128,9 +158,9 @@ class _Sweep:
 
     def _conclude(self, member: Member, status: str, reason: str | None, seconds: float = 0) -> None:
         member.status, member.reason = status, reason
-        how = f"{status}: {reason}" if status in ("failed", "diverged") else reason
+        how = f"{status}: {reason}" if status in ("failed", "diverged", "pruned") else reason
         how = how or f"finished in {duration(seconds)}"
-        self._progress.count(f"{member.name}: {how}", failed=status not in ("finished", "interrupted"))
+        self._progress.count(f"{member.name}: {how}", failed=status not in ("finished", "interrupted", "pruned"))
 
 
 def _is_held(member: Member) -> bool:
@@ -145,13 +175,13 @@ class Progress:
     """A line for each member that has ended, and a bar where there is a terminal that no member writes to."""
 
     def __init__(self, total: int, bar: bool) -> None:
-        self._started, self._ended, self._failed, self._total = time.monotonic(), 0, 0, total
+        self._started, self._ended, self._failed, self.total = time.monotonic(), 0, 0, total
         self._bar = live_bar("sweep", total) if bar and sys.stdout.isatty() else None
 
     def count(self, line: str, failed: bool) -> None:
         self._ended, self._failed = self._ended + 1, self._failed + failed
-        left = (time.monotonic() - self._started) / self._ended * (self._total - self._ended)
-        self.say(f"[{self._ended}/{self._total}, {self._failed} failed, {duration(left)} left] {line}")
+        left = (time.monotonic() - self._started) / self._ended * (self.total - self._ended)
+        self.say(f"[{self._ended}/{self.total}, {self._failed} failed, {duration(left)} left] {line}")
         if self._bar:
             self._bar.update(self._bar.task_ids[0], completed=self._ended, note=f"{self._failed} failed")
 

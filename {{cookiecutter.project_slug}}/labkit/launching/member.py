@@ -23,8 +23,15 @@ class Member:
     folder: RunFolder
     finished_with: str | None = None  # the code_id of a run that had finished before
     job: str | None = None  # of Slurm, as "12_3"
-    status: str = "waiting"  # then submitted, finished, refused, failed, diverged, killed or interrupted
+    status: str = "waiting"  # then submitted, finished, pruned, refused, failed, diverged, killed or interrupted
     reason: str | None = None  # a sentence
+
+    @property
+    def device(self) -> str:
+        return self.settings.system.device
+
+    def is_finished(self) -> bool:
+        return bool(self.folder.read_result())
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from labkit.config import check_temporary_folder
+from labkit.launching.streams import keep_streams
 from labkit.runs.interruption import SIGNALS, Interrupted
 
 # Libraries only: each member reads the project's code itself, and records the version that it has read.
@@ -27,6 +29,7 @@ def start_method() -> Any:
     """A multiprocessing context; where there is fork, members come from a process that has done nothing but import."""
     if os.name != "posix":
         return multiprocessing.get_context("spawn")
+    check_temporary_folder()
     from multiprocessing import forkserver, resource_tracker
 
     context = multiprocessing.get_context("forkserver")
@@ -66,7 +69,7 @@ class MemberProcess:
         return not alive
 
     def outcome(self) -> tuple[str, str | None]:
-        """After the end: finished, held (by another process), failed, killed or interrupted; and why."""
+        """After the end: finished, held (by another process), pruned, failed, killed or interrupted; and why."""
         return self._answer or _without_a_word(self._process.exitcode)
 
     def ask_to_end(self) -> None:
@@ -107,6 +110,7 @@ def _without_a_word(status: int) -> tuple[str, str]:
 
 def _run(answer: Connection, gpu: str | None, config: DictConfig, task: Any, context: Any) -> None:
     """What the process does. Of an exception only a sentence travels: not every one can be pickled."""
+    keep_streams()
     threading.Thread(target=_end_with_the_launcher, daemon=True).start()
     if os.name == "posix":
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all; the launcher passes on SIGTERM
@@ -126,22 +130,26 @@ def run_member(config: DictConfig, task: Any, context: Any) -> BaseException | N
 
     from labkit.launching.entry_point import VERSION_BASE
 
-    version.setbase(VERSION_BASE)  # as hydra.main did in the process of the launcher
+    if VERSION_BASE:
+        version.setbase(VERSION_BASE["version_base"])  # as hydra.main did in the process of the launcher
     setup_globals()
     ended = run_job(task, config, "hydra.sweep.dir", "hydra.sweep.subdir", hydra_context=context)
     return ended._return_value if ended.status == JobStatus.FAILED else None
 
 
 def outcome_of(error: BaseException | None) -> tuple[str, str | None]:
-    """finished, held, interrupted or failed; and why, in a sentence."""
+    """finished, held, interrupted, pruned or failed; and why, in a sentence."""
     from labkit.launching.errors import sentence
     from labkit.runs.folder import Held
+    from labkit.runs.pruning import Pruned
     from labkit.secrets import redact
 
     if error is None:
         return "finished", None
     if isinstance(error, Interrupted):
         return "interrupted", f"interrupted by {error}; the same command resumes it"
+    if isinstance(error, Pruned):
+        return "pruned", str(error)
     reason = sentence(error) or f"{type(error).__name__}: {error}{_place(error)}"
     return "held" if isinstance(error, Held) else "failed", redact(" ".join(reason.split()))
 

@@ -3,6 +3,9 @@
 Hydra's own sweeper refuses the whole sweep for one bad member, and names only the first one that fails.
 """
 
+import functools
+import itertools
+import operator
 import os
 import sys
 from collections import Counter
@@ -14,15 +17,18 @@ from hydra.types import HydraContext
 from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 
-from labkit.launching.combinations import overrides_of_members
+from labkit.launching.combinations import overrides_of_members, parsed
 from labkit.launching.compose import Composer
 from labkit.launching.entry_point import CheckedTask, EntryPoint
 from labkit.launching.errors import sentence
+from labkit.launching.evaluation import evaluate_all
 from labkit.launching.member import Member, Refused, checked_member
 from labkit.launching.plans import write_plans
+from labkit.launching.search import Search, run_search, search_settings
 from labkit.runs.files import LOG
 from labkit.runs.interruption import Interruption
 from labkit.runs.liveness import sign_of_death
+from labkit.runs.notebook import note_runs
 from labkit.runs.provenance import code_id
 from labkit.runs.slurm_queue import planned_jobs
 from labkit.runs.standing import discard, finished_code
@@ -34,13 +40,15 @@ def sweep(
     max_jobs: int,
     params: Mapping[str, Any] | None,
     combinations: Sequence[Mapping[str, Any]] | None,
+    search: Mapping[str, Any],
     hydra_context: HydraContext,
     task_function: EntryPoint,
     config: DictConfig,
 ) -> None:
     """Runs or submits every member that has not finished.
 
-    Swept over are the command line's arguments and `params`, {"seed": "0,1"}, once for each of `combinations`.
+    Swept over are the command line's arguments and `params`, {"seed": "0,1"}, once for each of `combinations`. With a
+    budget in `search`, see search.py, only what a sampler chooses of them.
     ValueError, after every other member has run or was submitted, if one was refused or failed.
     """
     if not task_function.sweeps:
@@ -52,20 +60,35 @@ def sweep(
     launcher = make_launcher(config.hydra.launcher)
     task = task_function.task()
     composer = Composer(hydra_context.config_loader, config)
-    words = [*(f"{key}={value}" for key, value in (params or {}).items()), *arguments]
+    swept = {key: value for key, value in (params or {}).items() if value is not None}  # taken out by another file
+    words = [*(f"{key}={value}" for key, value in swept.items()), *arguments]
+    make = functools.partial(_made, composer=composer, task=task, outer=config.hydra.sweeper)
+    if budget := search_settings(search):
+        if combinations:
+            raise ValueError("hydra.sweeper.combinations: a search takes its values from params; leave one of them out")
+        with Interruption() as interruption:
+            trials = Search(budget, parsed(composer.parser, words), make)
+            _check_no_debugging([trials.example])
+            run_search(trials, launcher, task, hydra_context, interruption)
+        return
     given = overrides_of_members(composer.parser, words, combinations, max_jobs)
     with Interruption() as interruption:
+        if "runs" in task.schema.__dataclass_fields__:  # it is about runs that are there
+            evaluate_all(given, composer, launcher, task, hydra_context, interruption)
+            return
         common = set.intersection(*map(set, given)) if len(given) > 1 else set()
         made: list[Member | Refused] = []
         for overrides in given:
             interruption.check()
             name = " ".join(override for override in overrides if override not in common)
-            made.append(_made(name, overrides, composer, task))
+            made.append(make(name, overrides))
         # Different overrides may come to the same run, as ablation=none and no ablation do.
         members = list({m.folder.path if m.folder else str(m.overrides): m for m in made}.values())
         _find_jobs(members)
         to_run = _say_what_there_is(members)
-        launcher.check(to_run)
+        checked = [member for member in members if isinstance(member, Member)]
+        _check_no_debugging(checked)
+        launcher.check(checked)
         if launcher.dry_run:
             _say_what_would_be_done(members)
             return
@@ -74,14 +97,20 @@ def sweep(
                 _discard(member)
         write_plans(members)
         try:
-            to_run = [member for member in to_run if member.status != "refused"]
-            launcher.launch(to_run, task, hydra_context, interruption)
+            launcher.launch(checked, task, hydra_context, interruption, keep=lambda: write_plans(members))
         finally:
             write_plans(members)
         if interruption.received:
             _say_how_far(members)
         interruption.check()
+    if to_run:
+        _note(checked, arguments)
     _conclude(members)
+
+
+def _check_no_debugging(members: Sequence[Member]) -> None:
+    if any(member.settings.system.debug for member in members):
+        raise ValueError("debug: takes one run; leave out --multirun")
 
 
 def make_launcher(node: DictConfig) -> Any:
@@ -98,10 +127,13 @@ def make_launcher(node: DictConfig) -> Any:
     return get_class(target)(**values)
 
 
-def _made(name: str, overrides: list[str], composer: Composer, task: CheckedTask[Any]) -> Member | Refused:
-    """Refused for a mistake in the input; one in the code ends the sweep."""
+def _made(
+    name: str, overrides: list[str], composer: Composer, task: CheckedTask[Any], outer: DictConfig
+) -> Member | Refused:
+    """Refused for a mistake in the input; one in the code ends the sweep. `outer`: the sweeper of this sweep."""
     try:
         config = composer.compose(overrides)
+        _check_inner_sweep(config.hydra.sweeper, outer)
         member = checked_member(name, config, task)
     except Exception as error:
         if (reason := sentence(error)) is None:
@@ -117,6 +149,13 @@ def _made(name: str, overrides: list[str], composer: Composer, task: CheckedTask
         member.finished_with = finished_code(member.folder, member.settings)
         member.status = "finished" if member.finished_with else "waiting"
     return member
+
+
+def _check_inner_sweep(inner: DictConfig, outer: DictConfig) -> None:
+    """ValueError where a member's own file, such as one of several experiments, sweeps over something itself."""
+    own = (inner.params, inner.combinations, inner.search.trials, inner.search.hours)
+    if any(own) and own != (outer.params, outer.combinations, outer.search.trials, outer.search.hours):
+        raise ValueError("experiment: holds a sweep of its own, which this sweep would not run; start it alone")
 
 
 def _find_jobs(members: Sequence[Member | Refused]) -> None:
@@ -176,6 +215,13 @@ def _before(member: Member) -> str:
         return ""
     dead = state["status"] == "running" and sign_of_death(str(member.folder.state), state)
     return f"{'dead' if dead else state['status']} before, at step {state.get('step', 0)}"
+
+
+def _note(members: Sequence[Member], arguments: Sequence[str]) -> None:
+    """One line in the lab notebook for each study."""
+    study_of = operator.attrgetter("settings.study")
+    for study, own in itertools.groupby(sorted(members, key=study_of), study_of):
+        note_runs(study, arguments, [(m.status, m.folder.read_result()) for m in own])
 
 
 def _conclude(members: Sequence[Member | Refused]) -> None:

@@ -50,7 +50,7 @@ class _Report:
 
 def audit(folder: Path, reports_dir: Path, runs_dirs: list[str]) -> list[str]:
     """A sentence for each place to mend, in the order of files and lines. ValueError where there is no .tex file."""
-    files = [folder] if folder.is_file() else sorted(folder.rglob("*.tex"))
+    files = [folder] if folder.is_file() else sorted(folder.rglob("[!.]*.tex"))
     files = [path for path in files if reports_dir.resolve() not in path.resolve().parents]
     if not files:
         raise ValueError(f"audit: there is no .tex file in {folder}; name the folder of your text")

@@ -5,16 +5,20 @@ What reads, computes and draws is imported inside: `--help` need not wait for it
 
 import os
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from labkit.config import check_choice
 from labkit.reporting.analysis.names import read_labels
+from labkit.runs.files import folder_beside
+from labkit.runs.notebook import note
 from labkit.runs.places import read_places
 from labkit.runs.study import find_studies, no_garbage
 from labkit.text import counted, one_line
+
+if TYPE_CHECKING:
+    from labkit.reporting.analysis.findings import Findings
 
 WRITTEN = ".written"  # lists what a report consists of: files of yours beside it are never removed
 SIUNITX, PARENTHESES = "siunitx", "parentheses"  # of table_numbers and table_uncertainty
@@ -87,18 +91,32 @@ def _report(name: str, folders: list[Path], config: ReportConfig) -> dict[str, s
         absent = [place for place in config.more_runs_dirs if not (Path(place) / name).is_dir()]
         study.warnings += [f"more_runs_dirs: {place} holds no study {name!r}" for place in absent]
     target = Path(config.reports_dir) / name
-    target.parent.mkdir(parents=True, exist_ok=True)
     # Made beside and renamed when all of it is there: a failure leaves the report of yesterday.
-    with tempfile.TemporaryDirectory(prefix=".report-", dir=target.parent) as beside:
-        contents = write_outputs(Path(beside), study, config, target)
-        _replace(Path(beside), target)
+    with folder_beside(target) as new:
+        contents = write_outputs(new, study, config, target)
+        _replace(new, target)
     counts = ", ".join(f"{n} {status}" for status, n in study.counts().items())
     lines = [f"{target / 'report.pdf'}: {counts if study.ended else f'{counts}; no results yet'}"]
-    if contents.findings and (answer := contents.findings.answer):
-        lines.append(f"  {answer.word}: {answer.sentence}")
+    findings = contents.findings
+    outcome = _outcome(findings) if findings else []
+    lines += [f"  {sentence}" for sentence in outcome if findings and findings.file]
     lines += [f"  warning: {warning}" for warning in contents.warnings]
     print("\n".join(map(one_line, lines)))
-    return contents.findings.results.unknown_labels if contents.findings else dict.fromkeys(config.labels, "")
+    if outcome and not Path(config.reports_dir).is_absolute():  # one elsewhere is a trial
+        note(f"report of {name}", f"python runs/report.py study={name}", " ".join(outcome))
+    return findings.results.unknown_labels if findings else dict.fromkeys(config.labels, "")
+
+
+def _outcome(findings: "Findings") -> list[str]:
+    """What came out, in sentences: the answer, or the best setting where nothing was asked; what was published."""
+    if answer := findings.answer:
+        return [f"{answer.word}: {answer.sentence}", *findings.published]
+    if not findings.ranking:
+        return findings.published
+    best, results = findings.ranking[0], findings.results
+    found = findings.summary[results.metric][best]
+    first = f"{results.label} is best for {results.groups[best].label}: {found.mean:.4g} (n = {found.n})"
+    return [f"{first}, of {counted(len(results.groups), 'setting')}.", *findings.published]
 
 
 def _check(config: ReportConfig) -> None:
@@ -128,6 +146,8 @@ def _replace(beside: Path, target: Path) -> None:
             (target / path).parent.mkdir(parents=True, exist_ok=True)
             os.replace(beside / path, target / path)
         for path in set(old) - {*new, "analysis.py"}:
+            if ".." in Path(path).parts or Path(path).is_absolute():  # no name that a report writes
+                continue
             (target / path).unlink(missing_ok=True)
     except PermissionError as error:
         raise ValueError(f"{error.filename}: cannot be replaced; close it if another program shows it") from error

@@ -10,6 +10,7 @@ import torch
 from labkit.runs.files import atomic_file
 
 FORMAT = 3
+BEST = ("step", "network")  # the parts of a best.pt
 READABLE = (2, 3)  # best.pt is the same in both; a run cannot be resumed from a last.pt of format 2
 
 
@@ -28,8 +29,13 @@ def save_checkpoint(path: Path, state: dict[str, Any], keep_as: Path | None = No
             raise
 
 
-def load_checkpoint(path: Path, run_id: str, formats: Collection[int] = (FORMAT,)) -> dict[str, Any]:
-    """Onto the CPU. `Unusable` if it is damaged or another run's; ValueError if other code wrote it."""
+def load_checkpoint(
+    path: Path, run_id: str, parts: Collection[str], formats: Collection[int] = (FORMAT,)
+) -> dict[str, Any]:
+    """Onto the CPU, with these parts in it.
+
+    `Unusable` if it is damaged or another run's; ValueError if other code wrote it.
+    """
     try:
         with zipfile.ZipFile(path) as archive:  # torch.load does not notice a flipped bit
             # testzip ignores the attributes, where one flipped bit turns a tensor into a folder for torch.
@@ -43,10 +49,12 @@ def load_checkpoint(path: Path, run_id: str, formats: Collection[int] = (FORMAT,
             raise
         reason = (str(error).splitlines() or ["it ends too early"])[0]
         raise Unusable(f"{path}: the checkpoint is damaged ({reason})") from error
-    if not isinstance(state, dict) or "format" not in state:
+    if not isinstance(state, dict) or not {"format", "run_id"} <= state.keys():
         raise Unusable(f"{path}: is not a checkpoint of this project")
     if state["format"] not in formats:
         raise ValueError(f"{path}: not a checkpoint of this version (format {FORMAT}); use the code that wrote it")
     if state["run_id"] != run_id:
         raise Unusable(f"{path}: the checkpoint belongs to another run ({state['run_id']})")
+    if missing := sorted({*parts} - state.keys()):
+        raise Unusable(f"{path}: the checkpoint is damaged (it has no {missing[0]})")
     return state

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import socket
 import threading
 import time
@@ -26,12 +25,23 @@ from labkit.runs.files import (
     TEST,
     TEST_LAST,
     read_json,
+    remove_left_over,
     write_json,
 )
+from labkit.runs.json_shapes import RESULT_SHAPE, Unreadable, read_record
 
 LEASE_S = 30.0  # a holder on another machine that is silent for this long is dead
 SURE_S = 1.0  # nobody can have taken the lock so soon after we saw that it is ours
 HEARTBEAT_S = 5.0  # how often state.json is written; liveness.py calls a run dead after 60 s of silence
+
+
+# What this project writes into a run's folder, in the order in which a restart deletes it. What a run resumes from goes
+# first, so that a run killed in there starts over. config.yaml, which says that the folder is a run's, goes last.
+WRITTEN = (
+    *(RESULT, "checkpoints/last.pt", "checkpoints/previous.pt", "checkpoints/best.pt", STATE, METRICS, TEST, TEST_LAST),
+    *(PREDICTIONS, PREDICTIONS_LAST, PROVENANCE, LOG, "train-rank*.log", "code-*.diff", "split.npz", ".hydra/*.yaml"),
+    *("tensorboard/events.out.*", CONFIG),
+)
 
 
 class Held(ValueError):
@@ -65,8 +75,10 @@ class RunFolder:
 
     def read_result(self) -> dict[str, Any] | None:
         """run.json of a finished run; None if it is missing, or damaged: then the run's command writes it again."""
-        result = read_json(self.result)
-        return result if isinstance(result, dict) and result.get("format") == 1 else None
+        try:
+            return read_record(str(self.result), RESULT_SHAPE)
+        except Unreadable:
+            return None
 
     def read_config(self) -> dict[str, Any]:
         """config.yaml, or {} if there is none. ValueError if it cannot be read."""
@@ -98,11 +110,12 @@ class RunFolder:
         It is a lease, because `flock` excludes nobody on some network file systems: a living holder renews it, a dead
         one is replaced, at once on this machine, elsewhere after a lease.
         """
+        self.refuse_links()
         self.path.mkdir(parents=True, exist_ok=True)
         self._lock = lock = self._acquired(self.path / LOCK)
         try:
-            for left_behind in self.path.glob("**/.*.part"):  # by a process that was killed while it wrote
-                left_behind.unlink(missing_ok=True)
+            for written in (self.path, self.checkpoints):
+                remove_left_over(written, alone=True)
             yield
         finally:
             self._lock = None
@@ -133,18 +146,25 @@ class RunFolder:
             )
         self._sure_at = time.time()  # not the monotonic clock, which stands still while a machine sleeps
 
-    def clear(self) -> None:
-        """Deletes everything but the lock.
+    def refuse_links(self) -> None:
+        """ValueError where the folder or something in it is a link: what is elsewhere would be changed or deleted."""
+        for path in (self.path, *self.path.rglob("*")):
+            if path.is_symlink():
+                raise ValueError(
+                    f"{path}: is a link, through which nothing is written or deleted; replace it by what it leads to"
+                )
 
-        What a run resumes from goes first, so that a run killed in here starts over. config.yaml, which says that the
-        folder is a run's, goes last.
-        """
-        order = {self.result: 0, self.checkpoints: 1, self.config: 3}
-        for entry in sorted(self.path.iterdir(), key=lambda entry: order.get(entry, 2)):
-            if entry.is_dir() and not entry.is_symlink():
-                shutil.rmtree(entry)
-            elif entry.name != LOCK:
-                entry.unlink(missing_ok=True)
+    def written(self) -> list[Path]:
+        """The files in the folder that this project has written, in the order in which `clear` deletes them."""
+        return [path for name in WRITTEN for path in sorted(self.path.glob(name))]
+
+    def clear(self) -> None:
+        """Deletes them. The lock stays, and so does everything of yours."""
+        for path in self.written():
+            path.unlink(missing_ok=True)
+        for folder in {self.path / name.split("/")[0] for name in WRITTEN if "/" in name}:
+            with contextlib.suppress(OSError):  # there is none, or it holds something of yours
+                folder.rmdir()
 
     @contextlib.contextmanager
     def heartbeat(self) -> Iterator[None]:

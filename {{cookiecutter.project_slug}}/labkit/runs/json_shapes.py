@@ -12,6 +12,7 @@ NUMBER = (int, float)
 LARGEST = 1e300  # sums and squares of larger numbers are infinite
 EVALUATION = {"step": NUMBER, "epoch": NUMBER, "metrics": dict}
 LAUNCH = {"code_id": str, "host": str, "git": {"commit": (str, NoneType), "missing": (str, NoneType), "dirty": object}}
+STARTED = {"code_id": str, "data_fingerprint": str, "started": str}  # what a run that goes on reads of a launch
 RESULT_SHAPE = {  # what a report reads of run.json
     "run_id": str,
     "config": {"seed": int},
@@ -26,6 +27,7 @@ RESULT_SHAPE = {  # what a report reads of run.json
 STATE_SHAPE = {"status": str, "host": str, "pid": int, "heartbeat": NUMBER}
 TEST_SHAPE = {"run_id": str, "step": NUMBER, "metrics": dict}
 PLAN_SHAPE = {"members": list}
+SEARCH_SHAPE = {"search": {"sampler": str, "seed": int, "pruning": object}, "members": [{"name": str, "values": dict}]}
 
 
 class Unreadable(Exception):
@@ -52,6 +54,10 @@ def read_record(path: str, shape: dict[str, Any]) -> dict[str, Any]:
 def is_number(value: object) -> TypeGuard[float]:
     """Whether a JSON value is a number to compute with: true is not one, nor what is as good as infinite."""
     return isinstance(value, NUMBER) and not isinstance(value, bool) and abs(value) <= LARGEST
+
+
+def fits(content: Any, shape: Any) -> bool:
+    return not _misshapen(content, shape)
 
 
 def _misshapen(content: Any, shape: Any) -> str:

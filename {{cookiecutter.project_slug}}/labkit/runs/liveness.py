@@ -21,7 +21,7 @@ def sign_of_death(path: str, state: dict[str, Any]) -> str:
     heartbeat = state["heartbeat"]
     # Windows has no harmless signal to ask with: there os.kill(pid, 0) would interrupt the run.
     if os.name == "posix" and state["host"] == socket.gethostname():
-        if _is_alive(state["pid"], now - heartbeat):
+        if is_alive(state["pid"], now - heartbeat):
             return ""
         return f"its process {state['pid']} is gone, last sign of life {_clock(heartbeat)}"
     signs = [heartbeat]
@@ -32,7 +32,7 @@ def sign_of_death(path: str, state: dict[str, Any]) -> str:
     return f"no sign of life on {state['host']} since {_clock(last)}" if now - last > HEARTBEAT_TIMEOUT_S else ""
 
 
-def _is_alive(pid: int, silent_s: float) -> bool:
+def is_alive(pid: int, silent_s: float) -> bool:
     """Whether the process that wrote a heartbeat that long ago is alive; another one may have its number by now."""
     try:
         os.kill(pid, 0)

@@ -6,7 +6,8 @@ from pathlib import Path
 from labkit.runs.study import Run, Study, mark_duplicates, read_study
 from labkit.text import one_line
 
-LEAST_KNOWN = ("missing", "refused", "unreadable", "queued")  # of two entries for a run, the other one says more
+# Of two entries for a run, the other one says more.
+LEAST_KNOWN = ("missing", "refused", "unreadable", "queued", "submitted")
 
 
 def read_places(folders: list[Path]) -> Study:
@@ -29,7 +30,7 @@ def read_places(folders: list[Path]) -> Study:
             warnings.append(f"{one_line(name)} has other results in each place; those in {kept} count")
     runs = list(chosen.values())
     mark_duplicates(runs, warnings)
-    return Study(studies[0].name, runs, warnings)
+    return Study(studies[0].name, runs, warnings, [search for study in studies for search in study.searches])
 
 
 def _weight(run: Run) -> tuple[bool, bool, bool, int]:

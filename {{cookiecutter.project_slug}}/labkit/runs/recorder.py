@@ -6,26 +6,30 @@ Where several processes share a run, each has a recorder, and only that of proce
 import logging
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeVar
 
 import torch
 
-from labkit.build import build, checked
+from labkit.build import checked, located
 from labkit.config import SystemConfig
 from labkit.distributed import first, gather, largest, rank, world_size
-from labkit.runs.checkpoint import Unusable, load_checkpoint, save_checkpoint
+from labkit.runs.checkpoint import BEST, Unusable, load_checkpoint, save_checkpoint
 from labkit.runs.folder import RunFolder
 from labkit.runs.interruption import Interrupted, Interruption
 from labkit.runs.metrics_file import MetricsFile
 from labkit.runs.progress import Progress
-from labkit.runs.trackers import Tracker
+from labkit.runs.pruning import Pruned, Pruning
+from labkit.runs.trackers import PATIENCE_S, Aside, Tracker
 
 REPORT_S = 20.0  # a slow run reports at least this often, whatever system.log_every_steps says
 SHARE = 0.01  # of the time may go into writing checkpoints, unless system.checkpoint_minutes asks for more
 LEAST_S = 10.0  # between two checkpoints, unless system.checkpoint_minutes asks for less
 BYTES_PER_S = 200e6  # a guess at the speed of the disk, for the first checkpoint
+PARTS = ("step", "processes", "costs", "bits", "rows", "best_step")  # of a last.pt, besides what the trainer adds
+STOPPED_S = 5.0  # may a tracker take of a run that was stopped: soon it may be killed
 AGREE_S = 1.0  # about how often several processes ask each other what is due
 
 T = TypeVar("T")
@@ -69,7 +73,7 @@ class Recorder:
         self._run_id = run_id
         self._system = system
         folder.checkpoints.mkdir(exist_ok=True)
-        self.saved = load_checkpoint(folder.last, run_id) if first(self._find_checkpoint) else None
+        self.saved = load_checkpoint(folder.last, run_id, PARTS) if first(self._find_checkpoint) else None
         step = self.saved["step"] if self.saved else 0
         self._earlier = {"wall_s": 0.0, "cpu_s": 0.0, "training_s": 0.0, "examples": 0}  # of earlier launches
         if self.saved:
@@ -85,22 +89,22 @@ class Recorder:
         self._tracker = None
         if rank() == 0:
             self._metrics = MetricsFile(folder.metrics, self.saved["rows"]["bytes"] if self.saved else 0)
-            if system.tracker:
-                given = {"folder": folder.path, "first_step": step}
-                self._tracker = build("system.tracker", system.tracker, Tracker, **given)
+            if make := check_tracker(system):
+                self._tracker = Aside(partial(make, folder=folder.path, first_step=step), log)
             if self.saved:
                 self._warn_of_other_bits(self.saved["bits"])
                 log.info(f"resumed at step {step}/{workload.total_steps}")
             folder.write_state("running", step=step, total_steps=workload.total_steps)
+        self._pruning = Pruning(folder.path)
         self._progress = Progress(log, workload.total_steps, workload.examples_per_step)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        for part in (self._progress, self._metrics, self._tracker):
-            if part:
-                part.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._progress.close()
+        if self._tracker:
+            self._tracker.close(PATIENCE_S if kind is None else STOPPED_S)
 
     @property
     def drawing_folder(self) -> Path | None:
@@ -112,7 +116,12 @@ class Recorder:
         self._progress.count(fetch_s, update_s)
 
     def record(self, row: Mapping[str, float]) -> None:
-        """One row of metrics.csv, which also goes to the tracker and the log."""
+        """One row of metrics.csv, which also goes to the tracker and the log. `Pruned`: see pruning.py."""
+        self._write(row)
+        if self._pruning.is_trial and (reason := first(lambda: self._pruning.reason(int(row["step"])))):
+            raise Pruned(reason)
+
+    def _write(self, row: Mapping[str, float]) -> None:
         if self._metrics is None:
             return
         self._folder.check_lock()
@@ -204,7 +213,7 @@ class Recorder:
             os.replace(previous, last)
         while last.exists():
             try:
-                self._check_files(load_checkpoint(last, self._run_id))
+                self._check_files(load_checkpoint(last, self._run_id, PARTS))
                 return True
             except Unusable as error:
                 then = "uses the one before" if previous.exists() else "starts again from step 0"
@@ -221,7 +230,7 @@ class Recorder:
         if not MetricsFile.holds(folder.metrics, saved["rows"]):
             raise Unusable(f"{folder.metrics}: rows that the checkpoint counts on are missing or changed")
         best_step = saved["best_step"]
-        if best_step is not None and load_checkpoint(folder.best, self._run_id)["step"] < best_step:
+        if best_step is not None and load_checkpoint(folder.best, self._run_id, BEST)["step"] < best_step:
             raise Unusable(f"{folder.best}: is older than the checkpoint that counts on it")
 
     def _warn_of_other_bits(self, saved: Mapping[str, Any]) -> None:
@@ -235,10 +244,14 @@ def seconds_between_saves(written_s: float, longest_s: float) -> float:
     return min(longest_s, max(LEAST_S, written_s / SHARE))
 
 
-def check_tracker(system: SystemConfig) -> None:
-    """ValueError if the settings of `system.tracker` do not fit its class; nothing has been written yet."""
-    if system.tracker:
-        checked("system.tracker", system.tracker, Tracker, given=("folder", "first_step"))
+def check_tracker(system: SystemConfig) -> Callable[..., Tracker] | None:
+    """What makes the tracker, if there is to be one. ValueError if `system.tracker` does not fit its class, or one of
+    its packages is missing; nothing has been written yet."""
+    if not system.tracker:
+        return None
+    make = checked("system.tracker", system.tracker, Tracker, given=("folder", "first_step"))
+    located("system.tracker", system.tracker["_target_"], Tracker).check_packages()
+    return make
 
 
 def _bits() -> dict[str, Any]:

@@ -21,9 +21,9 @@ from labkit.runs.folder import RunFolder
 from labkit.runs.identity import ABSENT, differences, run_id
 from labkit.runs.interruption import Interrupted
 from labkit.runs.progress import LogFile, open_log
+from labkit.runs.pruning import Pruned
 from labkit.runs.recorder import Recorder
 from labkit.runs.spent import ended_launches
-from labkit.secrets import redact
 
 
 class Diverged(ValueError):
@@ -92,6 +92,10 @@ def state_kept(folder: RunFolder, log: logging.Logger) -> Iterator[None]:
     except (Interrupted, KeyboardInterrupt) as error:
         _write_state(folder, "interrupted", reason=str(error) or "Ctrl-C twice")
         raise
+    except Pruned as error:
+        log.info(f"pruned: {error}")
+        _write_state(folder, "pruned", reason=str(error))
+        raise
     except Exception as error:
         status = "diverged" if isinstance(error, Diverged) else "failed"
         kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
@@ -147,10 +151,9 @@ def _write_state(folder: RunFolder, status: str, **values: Any) -> None:
 
 
 def _save_diff(folder: RunFolder, name: str, diff: bytes, log: logging.Logger) -> str:
-    text = diff.decode(errors="surrogateescape")
     with atomic_file(folder.path / name) as file:
-        file.write(redact(text).encode(errors="surrogateescape"))
-    if redact(text) != text:
+        file.write(diff)
+    if diff.startswith(provenance.INCOMPLETE):
         log.warning(f"warning: {name} leaves out what looks like a secret, so it cannot be applied")
     return name
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from labkit.runs.files import DISCARDED, PROVENANCE, read_json, write_json
 from labkit.runs.folder import RunFolder
+from labkit.runs.json_shapes import STARTED, fits
 from labkit.runs.study import Study
 
 RESTARTED = "restarted"
@@ -60,7 +61,8 @@ def keep_spent(folder: RunFolder) -> None:
 
 def ended_launches(folder: RunFolder) -> list[dict[str, Any]]:
     """The launches so far, the last of which has ended: when it was last heard of."""
-    launches = read_json(folder.provenance) or []
+    kept = read_json(folder.provenance)
+    launches = [launch for launch in kept if fits(launch, STARTED)] if isinstance(kept, list) else []
     if launches and "ended" not in launches[-1]:
         launches[-1]["ended"] = time_text(folder.read_state().get("heartbeat"))
     return launches

@@ -49,6 +49,7 @@ def enter(folder: RunFolder, config: RunConfig, lock: ExitStack) -> bool:
     Returns False if the run is finished. ValueError: another process is writing it, it diverged, or the folder holds
     something else.
     """
+    code_id()  # refuses code that is too large, before anything is written
     lock.enter_context(folder.locked())
     if config.restart:
         _delete(folder, config)
@@ -72,15 +73,18 @@ def discard(config: RunConfig) -> None:
 
 
 def _delete(folder: RunFolder, config: RunConfig) -> None:
-    files = [path for path in folder.path.rglob("*") if path.is_file() and path.name != LOCK]
-    if not files:
+    everything = [path for path in folder.path.rglob("*") if path.is_file() and path.name != LOCK]
+    if not everything:
         return
     saved = folder.read_config()
     if not saved or differences(saved, asdict(config), config.NEUTRAL):
         raise ValueError(f"{folder.path}: does not hold this run; look at it and remove it by hand")
+    files = folder.written()
     megabytes = sum(path.lstat().st_size for path in files) / 2**20
     state = folder.read_state()
     done = f"{state.get('status', 'not begun')} at step {state.get('step', 0)}"
     keep_spent(folder)
     print(f"restart: deletes {folder.path} ({done}, {len(files)} files, {megabytes:.1f} MB)", flush=True)
     folder.clear()
+    if kept := sorted(path.relative_to(folder.path).as_posix() for path in set(everything) - set(files)):
+        print(f"restart: keeps {', '.join(kept)} in it, which is not a part of the run", flush=True)

@@ -7,21 +7,35 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
+from labkit.runs.files import LOG
 from labkit.runs.json_shapes import is_number
-from labkit.runs.study import Run, Study, find_studies, no_garbage, read_study
-from labkit.text import duration, one_line
+from labkit.runs.slurm_queue import Queue, cancel, job_log, planned_jobs
+from labkit.runs.study import Run, Study, find_studies, no_garbage, read_studies
+from labkit.text import counted, duration, one_line
 
 INTERVAL_S = 2.0
+ASK_SLURM_S = 15.0
 PATIENCE_S = 60.0  # a sweep takes a while from one member to the next, or to restart one that was killed
 
 # Results first; what needs attention comes last, next to the prompt.
-QUIET = ["finished", "duplicate", "missing", "queued"]
-WRONG = ["interrupted", "dead", "diverged", "unreadable", "failed", "refused"]
+QUIET = ["finished", "pruned", "duplicate", "missing", "submitted", "queued"]
+WRONG = [
+    "interrupted",
+    "cancelled",
+    "out of time",
+    "dead",
+    "out of memory",
+    "diverged",
+    "unreadable",
+    "failed",
+    "refused",
+]
 ORDER = [*QUIET, "running", *WRONG]
 KEPT_LONGEST = ["total", "running", *reversed(WRONG), "warning", "heading", *reversed(QUIET)]  # on too small a terminal
-ACTIVE = {"running", "queued"}
+ACTIVE = {"running", "queued", "submitted"}
 STARTABLE = {"missing", "interrupted", "dead"}  # by a sweep that goes on
 
 
@@ -29,6 +43,8 @@ STARTABLE = {"missing", "interrupted", "dead"}  # by a sweep that goes on
 class StatusConfig:
     study: str | None  # None: every study
     watch: bool
+    logs: bool
+    cancel: bool
     runs_dir: str
 
 
@@ -40,17 +56,21 @@ class Line(NamedTuple):
 def status(config: StatusConfig) -> None:
     """Prints one line for each member of the study, or of every study, then counts, speed and time left.
 
-    With `watch`, again and again until nothing runs.
+    With `watch`, again and again until nothing runs; with `logs`, what each member has written. With `cancel`, ends the
+    study's jobs in Slurm instead.
     """
+    if config.cancel:
+        _cancel(config)
+        return
     if config.watch:
         _watch(config)
         return
     with no_garbage():
-        for study in _read(config):
-            print(*(line.text for line in describe(study)), sep="\n")
+        for study in _read(config, Queue()):
+            print(*(line.text for line in describe(study, config.logs)), sep="\n")
 
 
-def describe(study: Study) -> list[Line]:
+def describe(study: Study, logs: bool = False) -> list[Line]:
     runs = sorted(study.runs, key=lambda run: ORDER.index(run.status))
     names = [one_line(run.name) for run in runs]
     name_width = max(map(len, names), default=0)
@@ -59,6 +79,7 @@ def describe(study: Study) -> list[Line]:
     for run, name in zip(runs, names, strict=True):
         about = ": ".join(part for part in (_detail(run), run.reason) if part)
         lines.append(Line(run.status, f"  {name:{name_width}}  {run.status:{status_width}}  {about}".rstrip()))
+        lines += [Line(run.status, f"    {path}") for path in (_logs(run) if logs else [])]
     lines += [Line("warning", f"  warning: {warning}") for warning in study.warnings]
     return [*lines, Line("total", total(study))]
 
@@ -98,19 +119,37 @@ def cut(lines: list[Line], height: int) -> list[str]:
     return [f"not shown: {counts}", *(lines[n].text for n in sorted(by_weight[: height - 1]))]
 
 
-def _read(config: StatusConfig) -> list[Study]:
-    return [read_study(folder) for (folder,) in find_studies([config.runs_dir], config.study).values()]
+def _read(config: StatusConfig, queue: Queue) -> list[Study]:
+    return read_studies([folder for (folder,) in find_studies([config.runs_dir], config.study).values()], queue)
+
+
+def _cancel(config: StatusConfig) -> None:
+    if config.study is None:
+        raise ValueError("cancel: ends the jobs of one study; add study=<its name>")
+    ((folder,),) = find_studies([config.runs_dir], config.study).values()
+    jobs = cancel(set(planned_jobs(folder).values()))
+    print(f"{config.study}: {counted(len(jobs), 'job')} cancelled", flush=True)
+
+
+def _logs(run: Run) -> list[Path]:
+    """Of the run itself, and of its job."""
+    job = planned_jobs(run.study).get(run.name)
+    logs = [run.path / (run.state.get("log") or LOG), job_log(run.study.parent, job) if job else None]
+    return [log for log in logs if log and log.exists()]
 
 
 def _watch(config: StatusConfig) -> None:
+    queue = Queue(ASK_SLURM_S)
     ran = time.monotonic()
     with _display() as show:
         while True:
             began = time.monotonic()
             with no_garbage():
-                studies = _read(config)
+                studies = _read(config, queue)
                 show(studies)
             statuses = {run.status for study in studies for run in study.runs}
+            if getattr(sys.stdout, "unread", False):  # as after `| head`
+                return
             if statuses & ACTIVE:
                 ran = began
             elif not statuses & STARTABLE or began >= ran + PATIENCE_S:

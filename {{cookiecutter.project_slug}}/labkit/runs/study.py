@@ -12,23 +12,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from labkit.runs.files import CONFIG, PLANS, RESULT, STATE, TEST, TEST_LAST
+from labkit.runs.files import CONFIG, PLANS, RESULT, SEARCH, STATE, TEST, TEST_LAST, read_json
 from labkit.runs.json_shapes import (
     PLAN_SHAPE,
     RESULT_SHAPE,
+    SEARCH_SHAPE,
     STATE_SHAPE,
     TEST_SHAPE,
     Unreadable,
+    fits,
     is_number,
     read_record,
 )
 from labkit.runs.liveness import sign_of_death
-from labkit.runs.slurm_queue import jobs_in_queue, last_words, planned_jobs
+from labkit.runs.slurm_queue import Queue, how_it_ended, planned_jobs
 from labkit.text import alternatives, one_line, split_of
 
 # What may have become of a run, in the order in which numbers.tex counts them.
 STATUSES = ("finished", "diverged", "running", "interrupted", "dead", "failed", "missing", "queued", "refused")
-STATUSES += ("duplicate", "unreadable")
+STATUSES += ("submitted", "cancelled", "out of time", "out of memory", "duplicate", "unreadable", "pruned")
 TESTS = {"best": TEST, "last": TEST_LAST}  # by the weights that were evaluated
 
 
@@ -38,8 +40,10 @@ class Run:
 
     `status` is one of finished, diverged (a loss or the monitored metric was no longer a number; with a record if the
     run went through all the same), running, interrupted, dead (it stopped without a word), failed, missing (planned,
-    but without a folder), queued (in Slurm), refused (planned, but misconfigured), duplicate (a second folder of the
-    same run), unreadable. `reason` says why.
+    but without a folder), queued (in Slurm), submitted (to a Slurm that does not answer), cancelled, out of time, out
+    of memory (in Slurm), pruned (a trial of a search that was ended early), refused (planned, but misconfigured),
+    duplicate (a second folder of the same run), unreadable.
+    `reason` says why.
     """
 
     name: str
@@ -73,6 +77,7 @@ class Study:
     name: str
     runs: list[Run]
     warnings: list[str]
+    searches: list[dict[str, Any]] = field(default_factory=list)  # the trials of each, and how they were chosen
 
     @property
     def ended(self) -> list[Run]:
@@ -122,14 +127,25 @@ def no_garbage() -> Iterator[None]:
 
 def read_study(folder: Path) -> Study:
     """Every run of a study, by name: those with a folder, and the planned ones that have none."""
+    return read_studies([folder], Queue())[0]
+
+
+def read_studies(folders: list[Path], queue: Queue) -> list[Study]:
+    """The same for several, with one question to Slurm."""
+    studies = [_read_study(folder) for folder in folders]
+    _mark_submitted(studies, queue)
+    return studies
+
+
+def _read_study(folder: Path) -> Study:
     warnings: list[str] = []
     with os.scandir(folder) as entries:
-        names = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+        names = sorted(entry.name for entry in entries if _is_folder(entry) and not entry.name.startswith("."))
     runs = [run for name in names if (run := _read_run(folder, name, warnings))]
     mark_duplicates(runs, warnings)
     runs += _planned_without_folder(folder, {run.name for run in runs}, warnings)
-    _mark_queued(folder, runs)
-    return Study(folder.name, sorted(runs, key=lambda run: run.name), warnings)
+    searches = [plan for path in sorted((folder / PLANS).glob(SEARCH)) if fits(plan := read_json(path), SEARCH_SHAPE)]
+    return Study(folder.name, sorted(runs, key=lambda run: run.name), warnings, searches)
 
 
 def mark_duplicates(runs: list[Run], warnings: list[str]) -> None:
@@ -143,6 +159,13 @@ def mark_duplicates(runs: list[Run], warnings: list[str]) -> None:
                 warnings.append(f"{one_line(run.name)} has other results than {one_line(counts.name)}, which counts")
             run.status = "duplicate"
             run.reason = f"the same run as {one_line(counts.name)}: counted once"
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself: the run that it stands for cannot be read
+        return True
 
 
 def _is_study(path: Path) -> bool:
@@ -187,7 +210,7 @@ def _look(study: Path, name: str, warnings: list[str]) -> Run | None:
         run.reason = death
     elif run.status == "finished":
         run.status = "ending"
-    elif run.status not in ("running", "interrupted", "failed", "diverged"):
+    elif run.status not in ("running", "interrupted", "failed", "diverged", "pruned"):
         run.reason = f"{STATE} holds the unknown status {run.status!r}"
         run.status = "unreadable"
     return run
@@ -236,23 +259,29 @@ def _read_test(run: Run, weights: str, path: str, warnings: list[str]) -> dict[s
     return {name: value for name, value in test["metrics"].items() if split_of(name) == "test"}
 
 
-def _mark_queued(folder: Path, runs: list[Run]) -> None:
-    """What waits in Slurm to be started, or started again; and what Slurm started in vain."""
-    jobs = planned_jobs(folder)
+def _mark_submitted(studies: list[Study], queue: Queue) -> None:
+    """What waits in Slurm to be started, or started again; and how the jobs of what did not finish have ended."""
     may_wait = ("missing", "interrupted", "dead", "failed", "diverged")
-    waiting = [run for run in runs if run.status in may_wait and not run.record and run.name in jobs]
-    in_queue = jobs_in_queue() if waiting else None
-    if in_queue is None:
-        return
-    for run in waiting:
-        job = jobs[run.name]
+    waiting: list[tuple[Run, str]] = []
+    for study in studies:
+        runs = [run for run in study.runs if run.status in may_wait and not run.record]
+        jobs = planned_jobs(runs[0].study) if runs else {}
+        waiting += [(run, jobs[run.name]) for run in runs if run.name in jobs]
+    known = queue.look(job for _, job in waiting)
+    for run, job in waiting:
         failed_before = run.status in ("failed", "diverged")  # or just now, while others in its job go on
-        if in_queue.get(job, "").startswith("pending") or (job in in_queue and not failed_before):
+        if known is None:
+            if run.status == "missing":
+                run.status, run.reason = "submitted", f"submitted as job {job}; Slurm does not answer"
+            continue
+        last = known.get(job)
+        if last and not last.ended and (last.state == "PENDING" or not failed_before):
             run.status = "queued"
-            run.reason = f"job {job} is {in_queue[job]}"
-        elif run.status == "missing":
-            run.status = "failed"
-            run.reason = one_line(last_words(folder.parent, job))
+            run.reason = f"job {job} is {last}"
+        elif run.status == "missing" or (not failed_before and run.state.get("job") == job):
+            how, why = how_it_ended(run.study.parent, job, last)
+            if run.status == "missing" or how != "failed":
+                run.status, run.reason = how, one_line(why)
 
 
 def _planned_without_folder(folder: Path, present: set[str], warnings: list[str]) -> Iterator[Run]:

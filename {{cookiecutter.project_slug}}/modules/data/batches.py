@@ -4,22 +4,23 @@ What is held in memory is indexed on the device. All else is fetched by the work
 time; the number of workers changes nothing about what is served.
 """
 
-import ctypes
 import os
 import signal
-import sys
 from collections.abc import Generator, Iterator
 
+import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
 from labkit.distributed import rank, world_size
-from labkit.runs.interruption import SIGNALS
+from labkit.workers import begin_worker, next_of
 from modules.data.base import Batch, Examples
 from modules.randomness import epoch_order, generator
 
-Key = tuple[Tensor, tuple[int, int, int] | None]  # which examples, and (seed, epoch, batch) of a batch in training
+Position = tuple[int, int, int] | None  # (seed, epoch, batch) of a batch in training
+# Which examples, and where. What goes to a worker is no tensor: torch would send it through a socket and shared memory.
+Key = tuple[np.ndarray, Position]
 
 
 class Batches:
@@ -47,9 +48,9 @@ class Batches:
         chosen = ((n, order[n * batch_size : (n + 1) * batch_size]) for n in numbers)
         return self._serve((indices, (self.seed, epoch, n)) for n, indices in chosen)
 
-    def _serve(self, keys: Iterator[Key]) -> Generator[Batch]:
+    def _serve(self, keys: Iterator[tuple[Tensor, Position]]) -> Generator[Batch]:
         if not self.examples.in_memory:
-            yield from self._load(keys)
+            yield from self._load((indices.numpy(), position) for indices, position in keys)
             return
         for indices, position in keys:
             yield _fetched(self.examples, indices, position)
@@ -68,26 +69,17 @@ class Batches:
             num_workers=self.workers,
             pin_memory=pinned,
             generator=generator("loader"),
-            worker_init_fn=_begin_worker,
+            worker_init_fn=begin_worker,
         )
         batches = iter(loader)
         if self.workers and os.name == "posix":
             # torch's handler raises wherever this process happens to be; `next` finds a dead worker as well.
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        while (batch := self._next(batches)) is not None:
+        while (batch := next_of(batches, self.workers)) is not None:
             yield {name: tensor.to(self.device, non_blocking=pinned) for name, tensor in batch.items()}
 
-    def _next(self, batches: Iterator[Batch]) -> Batch | None:
-        try:
-            return next(batches, None)
-        except (RuntimeError, OSError, EOFError) as error:
-            if not self.workers or str(error).startswith("Caught "):  # raised by the data set
-                raise
-            lost = "a process that fetches batches was killed, as by a lack of memory; the same command resumes the run"
-            raise ValueError(f"system.loader_workers: {lost}") from error
 
-
-def _fetched(examples: Examples, indices: Tensor, position: tuple[int, int, int] | None) -> Batch:
+def _fetched(examples: Examples, indices: Tensor, position: Position) -> Batch:
     random = generator("augmentation", *position) if position and examples.draws else None
     return examples.fetch(indices, random)
 
@@ -108,14 +100,7 @@ class _Fetcher(Dataset[Batch]):
 
     def __getitem__(self, key: Key) -> Batch:
         indices, position = key
-        return _fetched(self._examples, indices, position)
-
-
-def _begin_worker(_: int) -> None:
-    """A signal that goes to all processes of a run is for the one that trains, which then ends its workers. Where that
-    one is killed, they end at once and in silence; torch's own watch would take five seconds."""
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
-    sys.excepthook = lambda *_: None  # torch sends what the data set raises to the process that trains
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG, see prctl(2)
+        batch = _fetched(self._examples, torch.from_numpy(indices), position)
+        if get_worker_info():  # here, where what fails is told to the process that trains; torch does it out of sight
+            batch = {name: tensor.share_memory_() for name, tensor in batch.items()}
+        return batch

@@ -1,6 +1,7 @@
 """What must hold for a data set before anything is trained on it, and what its readers should know."""
 
 import hashlib
+import os
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,16 @@ def check_finite(name: str, array: np.ndarray) -> None:
         raise ValueError(
             f"data: {name} holds NaN or infinite values in {len(bad)} examples, the first is {bad[0]}; correct the data"
         )
+
+
+def check_memory(key: str, needed: int) -> None:
+    """ValueError where so many bytes are more than this machine has; asked before they are asked for."""
+    if not hasattr(os, "sysconf"):  # Windows
+        return
+    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if needed > there:
+        sizes = f"{needed / 2**30:,.0f} GiB, and this machine has {there / 2**30:,.0f}"
+        raise ValueError(f"{key}: the examples take {sizes}; ask for fewer or smaller ones")
 
 
 def fingerprint_of(*arrays: np.ndarray) -> str:

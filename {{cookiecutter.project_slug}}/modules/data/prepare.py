@@ -79,7 +79,7 @@ def prepare(config: PrepareConfig) -> None:
 
 def _fetching() -> list[str]:
     """The files of config/data/ that name a folder of their own for what is fetched."""
-    paths = sorted(CONFIG.glob("[!_]*.yaml"))
+    paths = sorted(CONFIG.glob("[!_.]*.yaml"))
     return [path.stem for path in paths if OmegaConf.select(OmegaConf.load(path), "folder") == path.stem]
 
 

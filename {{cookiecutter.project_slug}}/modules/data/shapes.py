@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from modules.data.base import ArrayData, Loaded
+from modules.data.checks import check_memory
 from modules.data.splits import stable_random
 
 SHAPES = ("circle", "square")
@@ -24,6 +25,7 @@ class Shapes(ArrayData):
     def load(self) -> Loaded:
         if self.examples < 1 or self.size < 8 or self.noise < 0:
             raise ValueError("data: needs examples >= 1, size >= 8 and noise >= 0")
+        check_memory("data", 8 * self.examples * self.size**2)
         random = stable_random("generation_seed", self.generation_seed)
         there = random.random_sample((self.examples, len(SHAPES))) < 0.6
         radius = random.uniform(0.12, 0.25, there.shape) * self.size

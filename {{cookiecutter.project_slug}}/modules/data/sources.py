@@ -1,6 +1,7 @@
 """Data sets of arrays: prepared ones, and synthetic ones for tests. Others stand in files of their own."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from modules.data.base import ArrayData, Loaded
-from modules.data.checks import fingerprint_of
+from modules.data.checks import check_memory, fingerprint_of
 from modules.data.splits import stable_random
 
 Prepared = tuple[Any, Any, list[str], dict[str, int]]
@@ -67,6 +68,7 @@ class Synthetic(ArrayData):
         shape = self.input_shape
         if self.examples < 1 or self.classes < 2 or len(shape) != 3 or min(shape) < 1:
             raise ValueError("data: needs examples >= 1, classes >= 2 and an input_shape of three sizes >= 1")
+        check_memory("data", 8 * (self.examples + self.classes) * math.prod(shape))
         random = stable_random("generation_seed", self.generation_seed)
         images = random.standard_normal((self.classes, *shape))
         targets = np.arange(self.examples) % self.classes

@@ -4,6 +4,8 @@ from math import prod
 
 from torch import Tensor, nn
 
+from modules.shapes import Float
+
 
 class MLP(nn.Module):
     """`hidden_layers` fully connected layers of `hidden_width` units with ReLU; 0 of them is a linear model."""
@@ -25,6 +27,5 @@ class MLP(nn.Module):
             features = hidden_width
         self.layers = nn.Sequential(*layers, nn.Linear(features, outputs))
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """inputs (batch, ...) -> output (batch, outputs)"""
+    def forward(self, inputs: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch outputs"]:
         return self.layers(inputs)

@@ -4,6 +4,8 @@ from math import prod
 
 from torch import Tensor, nn
 
+from modules.shapes import Float
+
 
 class Linear(nn.Module):
     """Multinomial logistic regression on the raw pixels: the baseline that a deeper network has to beat."""
@@ -12,8 +14,7 @@ class Linear(nn.Module):
         super().__init__()
         self.classifier = nn.Linear(prod(input_shape), outputs)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """images (batch, channels, height, width) -> output (batch, outputs)"""
+    def forward(self, images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch outputs"]:
         return self.classifier(images.flatten(1))
 
 
@@ -61,6 +62,5 @@ class ConvNet(nn.Module):
             features = hidden_width
         self.layers = nn.Sequential(*layers, nn.Linear(features, outputs))
 
-    def forward(self, images: Tensor) -> Tensor:
-        """images (batch, channels, height, width) -> output (batch, outputs)"""
+    def forward(self, images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch outputs"]:
         return self.layers(images)

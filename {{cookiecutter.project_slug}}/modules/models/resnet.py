@@ -3,6 +3,8 @@
 from torch import Tensor, nn
 from torch.nn.functional import pad, relu
 
+from modules.shapes import Float
+
 
 class ResNet(nn.Module):
     """ResNet-(6 n + 2): a convolution, three stages of n blocks, each stage half as high and twice as deep, a mean over
@@ -34,8 +36,7 @@ class ResNet(nn.Module):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
-    def forward(self, images: Tensor) -> Tensor:
-        """images (batch, channels, height, width) -> output (batch, outputs)"""
+    def forward(self, images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch outputs"]:
         features = self.stages(relu(self.norm(self.first(images))))
         return self.classifier(features.mean((2, 3)))
 
@@ -55,6 +56,8 @@ class Block(nn.Module):
             nn.BatchNorm2d(leaving),
         )
 
-    def forward(self, features: Tensor) -> Tensor:
+    def forward(
+        self, features: Float[Tensor, "batch entering height width"]
+    ) -> Float[Tensor, "batch leaving halved_height halved_width"]:
         shortcut = features[:, :, :: self.stride, :: self.stride]
         return relu(self.layers(features) + pad(shortcut, (0, 0, 0, 0, 0, self.added)))

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
+from modules.shapes import Bool, Float, Int
+
 PADDING = 0  # the token that fills the shorter sequences of a batch
 
 
@@ -36,9 +38,12 @@ class Transformer(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.classifier = nn.Linear(width, outputs)
 
-    def forward(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
-        """images (batch, channels, height, width), or tokens (batch, length) and which of them count (batch, length);
-        None: all but padding -> output (batch, outputs)"""
+    def forward(
+        self,
+        inputs: Float[Tensor, "batch channels height width"] | Int[Tensor, "batch length"],
+        mask: Bool[Tensor, "batch length"] | None = None,
+    ) -> Float[Tensor, "batch outputs"]:
+        """Of images, or of tokens; `mask`: which of them count, None: all but padding."""
         if mask is None and inputs.ndim == 2:
             mask = inputs != PADDING
         x = self.embed(inputs)
@@ -77,7 +82,9 @@ class Block(nn.Module):
         hidden = [nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)]
         self.feed_forward = nn.Sequential(nn.LayerNorm(width), *hidden, nn.Dropout(dropout))
 
-    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+    def forward(
+        self, x: Float[Tensor, "batch tokens width"], mask: Bool[Tensor, "batch tokens"] | None
+    ) -> Float[Tensor, "batch tokens width"]:
         x = x + self.dropout(self._attended(self.norm(x), mask))
         return x + self.feed_forward(x)
 

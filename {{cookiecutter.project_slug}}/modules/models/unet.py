@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, max_pool2d
 
+from modules.shapes import Float
+
 
 class UNet(nn.Module):
     """Three levels; on the way up, each level sees its own features of the way down as well."""
@@ -24,8 +26,9 @@ class UNet(nn.Module):
         self.up = nn.ModuleList([_convolutions(4 * c + 2 * c, 2 * c), _convolutions(2 * c + c, c)])
         self.classifier = nn.Conv2d(c, outputs, kernel_size=1)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """images (batch, channels, height, width) -> output (batch, outputs, height, width)"""
+    def forward(
+        self, images: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch outputs height width"]:
         x = images
         passed = []
         for level in self.down:

@@ -6,6 +6,7 @@ import numpy as np
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from modules.shapes import Float
 from modules.tasks.measures import auc, confusion_matrix
 from modules.training.task import Batch, Each, Metric, Sum, Task, Value
 
@@ -33,7 +34,7 @@ class Classification(Task):
             self.metrics = {**self.metrics, **more}  # pyright: ignore[reportAttributeAccessIssue]
         self.label_smoothing = label_smoothing
 
-    def step(self, batch: Batch) -> tuple[Tensor, dict[str, Value]]:
+    def step(self, batch: Batch) -> tuple[Float[Tensor, ""], dict[str, Value]]:
         logits = self.output(batch)  # (batch, classes)
         loss = cross_entropy(logits, batch["target"], label_smoothing=self.label_smoothing if self.training else 0.0)
         if self.training:

@@ -4,16 +4,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from modules.shapes import Int, Shaped
 
-def confusion_matrix(predicted: Tensor, target: Tensor, classes: int) -> Tensor:
-    """Two tensors of class numbers, of one shape -> counts (classes, classes): the row is the true class."""
+
+def confusion_matrix(
+    predicted: Int[Tensor, "*examples"], target: Int[Tensor, "*examples"], classes: int
+) -> Int[Tensor, "classes classes"]:
+    """Counts: the row is the true class."""
     return torch.bincount(target.flatten() * classes + predicted.flatten(), minlength=classes**2).view(classes, classes)
 
 
-def auc(scores: np.ndarray, positive: np.ndarray) -> float:
+def auc(scores: Shaped[np.ndarray, " n"], positive: Shaped[np.ndarray, " n"]) -> float:
     """The area under the ROC curve: how often a positive example scores higher than another; a tie counts half.
 
-    `scores` (n,), `positive` (n,) of 0 and 1. NaN where one of the two does not occur.
+    `positive`: 0 or 1. NaN where one of the two does not occur.
     """
     positives = float(positive.sum())
     pairs = positives * (len(positive) - positives)

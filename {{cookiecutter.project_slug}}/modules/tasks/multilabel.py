@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from modules.shapes import Float
 from modules.tasks.measures import auc
 from modules.training.task import Batch, Each, Metric, Sum, Task, Value
 
@@ -38,7 +39,7 @@ class MultiLabel(Task):
         self.threshold = threshold
         self.label_names = label_names
 
-    def step(self, batch: Batch) -> tuple[Tensor, dict[str, Value]]:
+    def step(self, batch: Batch) -> tuple[Float[Tensor, ""], dict[str, Value]]:
         target = batch["target"]
         logits = self.output(batch).float()  # (batch, labels)
         loss = binary_cross_entropy_with_logits(logits, target)
@@ -58,7 +59,7 @@ class MultiLabel(Task):
         known = [area for area in areas if not np.isnan(area)]
         return {
             "macro_f1": float(f1.mean()),
-            "micro_f1": float(_f1(hits.sum(), false.sum(), missed.sum())),
+            "micro_f1": _f1(*sums["counts"].sum(1, keepdims=True)).item(),
             "auc": float(np.mean(known)) if known else float("nan"),
             **{f"f1_label_{k}": value for k, value in enumerate(f1.tolist())},
             **{f"auc_label_{k}": value for k, value in enumerate(areas)},

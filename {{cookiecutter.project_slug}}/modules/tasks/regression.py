@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
+from modules.shapes import Float
 from modules.training.task import Batch, Metric, Sum, Task, Value
 
 
@@ -33,7 +34,7 @@ class Regression(Task):
             "r2": Metric("max", "R²", bounds=(None, 1)),
         }
 
-    def step(self, batch: Batch) -> tuple[Tensor, dict[str, Value]]:
+    def step(self, batch: Batch) -> tuple[Float[Tensor, ""], dict[str, Value]]:
         target = batch["target"]
         output = self.output(batch).squeeze(1).float()
         if output.shape != target.shape:

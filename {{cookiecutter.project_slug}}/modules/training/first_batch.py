@@ -44,7 +44,8 @@ def try_out(trainer: Trainer) -> None:
 
 def out_of_memory(config: TrainingConfig) -> ValueError:
     size = config.batch_size
-    return ValueError(f"training.batch_size: {size} needs more memory than there is; try {size // 2}")
+    fewer = f"try {size // 2}, or ask debug=shapes what would fit"
+    return ValueError(f"training.batch_size: {size} needs more memory than there is; {fewer}")
 
 
 def _try_training(trainer: Trainer, batches: list[Batch]) -> None:
@@ -79,9 +80,18 @@ def mistakes_named(batches: list[Batch]) -> Iterator[None]:
             raise
         own = [frame for frame in frames if {MODULES / "tasks", MODULES / "models"} & {*Path(frame.filename).parents}]
         place = f"{Path(own[-1].filename).relative_to(MODULES.parent)}:{own[-1].lineno}" if own else "the first batch"
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = _reason(error)
         shapes = ", ".join(
             f"{name} {tuple(part.shape)} {part.dtype}" for batch in batches for name, part in batch.items()
         )
         held = f"; the batch holds {shapes}" if shapes else ""
         raise ValueError(f"{place}: {reason} ({type(error).__name__}){held}") from error
+
+
+def _reason(error: Exception) -> str:
+    """Its first line. Of shapes that are not those of a signature: what jaxtyping says before it lists the call."""
+    said, _, call = str(error).partition("\n-----")
+    if type(error).__name__ != "TypeCheckError":
+        return said.splitlines()[0] if said else type(error).__name__
+    sizes = call.partition("as follows.\n")[2].split()
+    return " ".join([*said.splitlines(), "Sizes: " * bool(sizes) + ", ".join(sizes)]).strip()

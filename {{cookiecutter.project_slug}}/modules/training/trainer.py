@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -30,6 +30,9 @@ from modules.training.metrics import Evaluation, RunningMeans, Tally
 from modules.training.monitor import Monitor
 from modules.training.schedules import learning_rate_scale
 from modules.training.task import Batch, Mean, Task, Value
+
+if TYPE_CHECKING:
+    from labkit.sharding import Shares
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
@@ -63,14 +66,17 @@ class Trainer:
         config: TrainingConfig,
         seed: int,
         device: torch.device,
+        shares: "Shares | None" = None,
     ) -> None:
-        """`network` is on `device`; `optimizers` hold its parameters, one for each of the task's turns.
+        """`network` is on `device`; `optimizers` hold its parameters, one for each of the task's turns; `shares`: of
+        the network, where each process has one.
 
         ValueError: too few data, unknown monitor.
         """
         self.task = task
         self.bare = network  # what is saved; never a wrapper
-        self._wrapped = averaging_gradients(network, device)
+        self.shares = shares
+        self._wrapped = network if shares else averaging_gradients(network, device)
         task.network = torch.compile(self._wrapped) if config.compile else self._wrapped
         self.optimizers = optimizers
         self.data = training
@@ -137,7 +143,7 @@ class Trainer:
     def evaluate(self, batches: Iterable[Batch], folder: Path | None = None) -> Evaluation:
         """Metrics over all examples of `batches`, of all processes, by the averaged weights where there are any."""
         tally = Tally()
-        with torch.inference_mode(), self.evaluating() as task:
+        with self.evaluating() as task, torch.inference_mode():
             for number, batch in enumerate(batches):
                 loss, more = task.step(batch)
                 tally.add({"loss": loss, **more}, examples=len(next(iter(batch.values()))))
@@ -148,7 +154,7 @@ class Trainer:
     def predict(self, batches: Iterable[Batch]) -> dict[str, np.ndarray]:
         """By name, a row for each example of `batches`: its target, and what the task predicts with these weights."""
         found: dict[str, list[Tensor]] = {}
-        with torch.inference_mode(), self.evaluating() as task:
+        with self.evaluating() as task, torch.inference_mode():
             for batch in batches:
                 known = {"target": batch["target"]} if "target" in batch else {}
                 for name, values in {**known, **task.predict(batch)}.items():
@@ -166,7 +172,7 @@ class Trainer:
         self.task.training = False
         network.eval()
         try:
-            with self._autocast:
+            with self.shares.together() if self.shares else contextlib.nullcontext(), self._autocast:
                 yield self.task
         finally:
             self.task.network = trained
@@ -267,7 +273,8 @@ class Trainer:
             self._scaler.unscale_(optimizer)  # the norm is that of the gradients, not of the scaled ones
             name = f"{turn}_gradient_norm" if turn else "gradient_norm"
             parameters = [p for group in optimizer.param_groups for p in group["params"]]
-            found[-1][name] = clip_grad_norm_(parameters, config.clip_norm or math.inf)
+            norm = clip_grad_norm_(parameters, config.clip_norm or math.inf)
+            found[-1][name] = self.shares.whole(norm) if self.shares else norm
         if skipping and not _all_finite(found):
             for buffer, old in zip(self.bare.buffers(), buffers, strict=True):
                 buffer.copy_(old)

@@ -21,6 +21,7 @@ def find_warnings(findings: Findings) -> list[str]:
     return [
         *study.warnings,
         *_plan(findings),
+        *_searches(study),
         *_causes(findings),
         *_seeds(findings),
         *_diverged(results),
@@ -77,6 +78,17 @@ def _own_where_others_were_tried(findings: Findings) -> dict[str, str]:
         for key in findings.results.varying
         if any(groups[i].settings[key] not in own[key] for i in findings.plan.exploratory)
     }
+
+
+def _searches(study: Study) -> Iterator[str]:
+    status = {run.name: run.status for run in study.runs}
+    for search in study.searches:
+        counts = Counter(status.get(trial["name"], "missing") for trial in search["members"])
+        ended = ", ".join(f"{n} {what}" for what, n in counts.items())
+        yield (
+            f"a search chose these settings in {counted(len(search['members']), 'trial')} ({ended}): the best of them "
+            f"is lucky as well; judge it on fresh seeds, as the experiment best_of_{study.name} does"
+        )
 
 
 def _causes(findings: Findings) -> Iterator[str]:

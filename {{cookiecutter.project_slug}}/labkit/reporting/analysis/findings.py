@@ -15,6 +15,7 @@ from labkit.reporting.analysis.interaction import Interactions, find_interaction
 from labkit.reporting.analysis.names import Label
 from labkit.reporting.analysis.over_data_sets import Ranks, Scores, rank_methods, score_methods
 from labkit.reporting.analysis.plan import Plan, find_groups, make_plan, pairs_with_baseline
+from labkit.reporting.analysis.published import compare_published
 from labkit.reporting.analysis.statistics import Estimate, describe
 from labkit.reporting.analysis.study_file import BEST as BEST_EVALUATION
 from labkit.reporting.analysis.study_file import StudyFile
@@ -52,6 +53,11 @@ class Findings:
     def baselines(self) -> list[int]:
         """The positions of the groups that the study's file calls the baseline."""
         return find_groups(self.results, self.file.baseline, "baseline") if self.file else []
+
+    @functools.cached_property
+    def published(self) -> list[str]:
+        """A sentence on each value that a paper reports and the study's file names."""
+        return compare_published(self.results, self.summary, self.file) if self.file else []
 
     @functools.cached_property
     def tuned(self) -> list[Tuned]:

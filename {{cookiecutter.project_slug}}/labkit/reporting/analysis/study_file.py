@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from labkit.config import check_choice, check_fraction, check_least, typed
+from labkit.runs.json_shapes import is_number
 from labkit.text import nearest
 
 Setting = dict[str, Any]  # dotted keys as on the command line: {"model": "net2", "optimizer.lr": 0.1}
@@ -23,7 +24,7 @@ CONFOUNDERS = {
     "device": "the device",
     "processes": "the number of processes",
 }
-OPTIONAL = ("folds", "fixed", "select", "allow", "target")
+OPTIONAL = ("folds", "fixed", "select", "allow", "target", "published")
 
 
 class Planned(NamedTuple):
@@ -55,6 +56,8 @@ class StudyFile:
     select: str = BEST  # the evaluation of a run that counts
     allow: list[str] = field(default_factory=list)  # of CONFOUNDERS: what may coincide with a compared setting
     target: float | None = None  # of the metric: how long did it take to get there?
+    published: dict[str, Any] = field(default_factory=dict)  # what a paper reports, by metric; "metric" is the one that
+    # decides; with the tolerance, and the setting where it is not the baseline
 
     def __post_init__(self) -> None:
         check_choice("direction", self.direction, ("max", "min"))
@@ -64,6 +67,8 @@ class StudyFile:
         check_choice("select", self.select, (BEST, LAST))
         for name in self.allow:
             check_choice("allow", name, CONFOUNDERS)
+        if "setting" in self.published:
+            self.published["setting"] = _shortened(self.published["setting"])
         self.baseline = _shortened(self.baseline)
         self.fixed = _shortened(self.fixed)
         self.comparisons = [_shortened(setting) for setting in self.comparisons]
@@ -126,6 +131,10 @@ def _check_shapes(content: dict[Any, Any]) -> None:
             isinstance(comparisons, list) and all(map(_is_setting, comparisons)),
             "a list of settings, such as [{model: net5}]",
         ),
+        "published": (
+            not content.get("published") or _is_published(content["published"]),
+            "values of metrics and a tolerance, such as {metric: 0.93, tolerance: 0.005}",
+        ),
         "seeds": (are_seeds and 0 < len(set(seeds)) == len(seeds), "a list of different seeds, such as [0, 1, 2]"),
     }
     for key, (fits, expected) in shapes.items():
@@ -138,6 +147,14 @@ def _is_setting(value: Any) -> bool:
     if not isinstance(value, dict) or not value:
         return False
     return all(_is_setting(child) if key == "against" else not isinstance(child, dict) for key, child in value.items())
+
+
+def _is_published(value: Any) -> bool:
+    """Numbers of metrics, a tolerance, and perhaps a setting."""
+    if not isinstance(value, dict) or not _is_setting(value.get("setting", {"model": "any"})):
+        return False
+    numbers = {key: number for key, number in value.items() if key != "setting"}
+    return all(map(is_number, numbers.values())) and len(numbers) > 1 and numbers.get("tolerance", -1) >= 0
 
 
 def _shortened(setting: Setting) -> Setting:

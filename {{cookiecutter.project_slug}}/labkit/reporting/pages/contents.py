@@ -34,6 +34,7 @@ def words(contents: Contents) -> dict[str, Any]:
         "counts": contents.study.counts(),
         "asked": _asked(contents.file),
         "answer": _answer(contents),
+        "published": contents.findings.published if contents.findings else [],
         "metric": results.metric if results else None,
         "title": results.label if results else None,
         "better": BETTER[results.direction] if results else None,

@@ -1,7 +1,7 @@
 // ---- sorting: numbers before text, blanks always last
 const collator = new Intl.Collator("en", { numeric: true });
 const FIRST_ROWS = 200; // shown at once; the rest after a click
-const TROUBLE = new Set(["failed", "diverged", "dead", "refused", "unreadable"]);
+const TROUBLE = new Set(["failed", "diverged", "dead", "refused", "unreadable", "cancelled", "out of time", "out of memory"]);
 let order = rows.map((_, i) => i), matching = order, showAll = false;
 function compareCells(a, b) {
   const x = number(a), y = number(b), text = Number.isNaN(x) - Number.isNaN(y);
