@@ -25,7 +25,7 @@ def evaluate(config: EvaluateConfig) -> None:
 
     runs_dir = Path(config.runs_dir)
     pattern = f"{glob.escape(config.study) if config.study else '*'}/*/{RESULT}"
-    finished = sorted(path.parent for path in runs_dir.glob(pattern))
+    finished = sorted(runs_dir / Path(name).parent for name in glob.glob(pattern, root_dir=runs_dir))
     finished = [path for path in finished if path.name in (config.runs or [path.name])]
     if not finished:
         studies = sorted(path.name for path in runs_dir.glob("*") if path.is_dir())
