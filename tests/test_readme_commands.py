@@ -1,5 +1,6 @@
 """Every command in the READMEs works as it is written there, one after the other."""
 
+import csv
 import os
 import re
 import shutil
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from baking import PROJECT, TEMPLATE, command, commit, share_environment, succeed
 from package_index import package_index
+from pypdf import PdfReader
 from readmes import SECOND_HALF, commands, run_in_one_shell, said_in_notebook, until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the commands are for Linux and macOS")
@@ -116,6 +118,8 @@ def test_commands_of_the_templates_readme(readme: str, template: Path, tmp_path:
     commit(copy, "first")
     lines = commands(copy / readme)
     run_in_one_shell([line for line in lines if line not in (*NOT_RUN, *MAKE_ONE, *FOLLOW)], copy)
+    if readme == "README.md":
+        assert_answered(copy / "build" / "digits-study" / "data" / "reports" / "sweep_models")
     if readme == "README.md" and shutil.which("chromedriver"):  # `make pictures`, but for the demo that it begins with
         shutil.rmtree(copy / "docs" / "pictures")
         (copy / "docs" / "pictures").mkdir()
@@ -123,6 +127,21 @@ def test_commands_of_the_templates_readme(readme: str, template: Path, tmp_path:
         shown = re.findall(r'src="([\w/.]+)"', (copy / readme).read_text(encoding="utf-8"))
         assert len(shown) == 2
         assert all((copy / picture).stat().st_size > 10_000 for picture in shown)
+
+
+def assert_answered(report: Path) -> None:
+    """The report of the demo says what there is to find on the digits, and its analysis can be run."""
+    with (report / "runs.csv").open(encoding="utf-8", newline="") as file:
+        assert len(list(csv.DictReader(file))) == 15
+    text = "".join(page.extract_text() for page in PdfReader(report / "report.pdf").pages)
+    for level in ("linear", "net2", "net5"):
+        assert level in text
+    assert "supported" in text  # on this data two hidden layers help by far more than what matters
+    assert "not supported" not in text
+    assert "Do hidden layers help on the digits?" in text
+    said = succeed(sys.executable, "analysis.py", cwd=report, MPLBACKEND="agg")
+    assert "Linear(" in said  # the model of the first run in runs.csv, with its weights
+    assert "359 validation examples" in said
 
 
 def test_every_way_to_make_a_project(

@@ -116,6 +116,7 @@ def become(words: list[str], cwd: str, environment: dict[str, str]) -> None:
     os.environ.clear()
     os.environ.update(environment)
     tempfile.tempdir = None  # TMPDIR may be another one
+    sys.dont_write_bytecode = bool(environment.get("PYTHONDONTWRITEBYTECODE"))
     sys.argv = words
     # From where its own children would look for the script.
     multiprocessing.process.ORIGINAL_DIR = cwd  # pyright: ignore[reportAttributeAccessIssue]

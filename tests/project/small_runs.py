@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from multiprocessing.process import BaseProcess
@@ -18,6 +19,7 @@ from typing import Any
 import hydra
 import pytest
 import torch
+from faults import Process
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from labkit.config import typed
@@ -36,6 +38,7 @@ from modules.training.task import Task
 from modules.training.trainer import Trainer
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
+from warm import warm
 
 ROOT = Path(__file__).resolve().parents[2] / "{{cookiecutter.project_slug}}"
 CPU = torch.device("cpu")
@@ -190,10 +193,20 @@ def same_bits(one: Any, other: Any) -> bool:
 
 
 def run_command(*words: str, cwd: Path = ROOT) -> "subprocess.CompletedProcess[str]":
-    """python <words>, as a user types it in the project's folder."""
-    return subprocess.run(
-        [sys.executable, *words], cwd=cwd, capture_output=True, text=True, encoding="utf-8", check=False
-    )
+    """python <words>, as a user types it in the project's folder. A script comes from a process that has imported the
+    libraries, but for one that starts others."""
+    server = warm() if words[0].startswith("runs/") and "--multirun" not in words else None
+    if server is None:
+        return subprocess.run(
+            [sys.executable, *words], cwd=cwd, capture_output=True, text=True, encoding="utf-8", check=False
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        process = Process([sys.executable, *words], cwd, Path(folder), dict(os.environ), server)
+        try:
+            ended = process.ended()
+        finally:
+            process.end()
+    return subprocess.CompletedProcess(words, ended.status, ended.out, ended.err)
 
 
 def train_command_here(*words: str) -> "subprocess.CompletedProcess[str]":
