@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from baking import MAKERS, PROJECT, succeed
+from faults import LONGEST_S
 from report_pages import HOSTILE, HOSTILE_METRIC, HOSTILE_STUDY, INSTALL, PICTURE, Open, resize, webdriver
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def chromium() -> "Iterator[Chrome]":
         options.add_argument(word)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     with webdriver.Chrome(options, webdriver.ChromeService(DRIVER)) as started:
-        started.set_script_timeout(20)
+        started.set_script_timeout(LONGEST_S)
         yield started
 
 

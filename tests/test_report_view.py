@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from faults import LONGEST_S
 from report_pages import (
     BLUE,
     GREEN,
@@ -75,7 +76,7 @@ def comparison(browser: "Chrome") -> dict[str, list[str]]:
 
 def address(browser: "Chrome", wanted: str) -> str:
     """The address of the page, once it keeps what is wanted."""
-    ui.WebDriverWait(browser, 10).until(lambda browser: wanted in browser.current_url)
+    ui.WebDriverWait(browser, LONGEST_S).until(lambda browser: wanted in browser.current_url)
     return browser.current_url
 
 
@@ -230,7 +231,7 @@ def test_the_runs_that_match_are_downloaded_in_their_order(open_page: Open, down
         header(browser, "model").find_element("tag name", "button").click()
     browser.find_element("id", "download").click()
     file = downloads / "runs.csv"
-    ui.WebDriverWait(browser, 10).until(lambda _: file.exists() and file.stat().st_size)
+    ui.WebDriverWait(browser, LONGEST_S).until(lambda _: file.exists() and file.stat().st_size)
     with file.open(encoding="utf-8", newline="") as text:
         rows = list(csv.DictReader(text))
     assert [row["model"] for row in rows] == [*(f"net{i}" for i in range(7, -1, -1)), "'=1+1"]
@@ -289,7 +290,7 @@ def test_what_an_address_says_that_makes_no_sense_is_ignored(open_page: Open, pa
 def test_an_address_that_is_pasted_into_the_open_page_counts(open_page: Open) -> None:
     browser = open_page("depth")
     browser.execute_script("location.hash = 'filter=net5&show=columns'")
-    ui.WebDriverWait(browser, 10).until(lambda browser: len(column(browser, "run")) == 6)
+    ui.WebDriverWait(browser, LONGEST_S).until(lambda browser: len(column(browser, "run")) == 6)
     assert label(browser).startswith("6 points")
     browser.execute_script("location.hash = 'runs'")  # a link to a place on the page
     assert label(browser).startswith("6 points")
@@ -326,7 +327,7 @@ def test_figures_are_in_the_page(open_page: Open) -> None:
     browser = open_page("depth")
     image = browser.find_element("css selector", "figure img")
     browser.execute_script("arguments[0].scrollIntoView()", image)
-    ui.WebDriverWait(browser, 10).until(lambda _: image.get_property("naturalWidth") == 1)
+    ui.WebDriverWait(browser, LONGEST_S).until(lambda _: image.get_property("naturalWidth") == 1)
     assert browser.find_element("tag name", "figcaption").text == "Cost. What it costs."
 
 

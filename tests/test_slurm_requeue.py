@@ -18,7 +18,7 @@ from threading import Barrier, Event, Lock
 
 import pytest
 import torch
-from faults import SETTING, assert_gone
+from faults import LONGEST_S, SETTING, assert_gone
 from outcomes import differences, resumed_at, rows, state
 from slurm_cluster import CPU1, CPU2, ENDED, GPU1, GPU2, GPU_TYPES
 from slurm_project import SMALL_JOB, TINY, SlurmProject, job_log, result, runs
@@ -64,7 +64,7 @@ class Place:
 
     def __init__(self, project: SlurmProject, folder: Path, threads: ThreadPoolExecutor) -> None:
         self.project, self.cluster = project, project.cluster
-        self.login_node, self.all_ready = Lock(), Barrier(3, self._take_the_node, timeout=400)
+        self.login_node, self.all_ready = Lock(), Barrier(3, self._take_the_node, timeout=LONGEST_S)
         self.node_is_back = Event()
         self._folder, self._threads, self._asking = folder, threads, Lock()
         self._undisturbed: dict[tuple[str, ...], Future[Path]] = {}
@@ -396,7 +396,7 @@ def its_node_dies(place: Place) -> None:
 
 def requeued_by_hand(place: Place) -> None:
     """F8 `scontrol requeue`, twice."""
-    assert place.node_is_back.wait(400)
+    assert place.node_is_back.wait(LONGEST_S)
     job = Job(place, "by_hand", *LONG, where=OR_DYING)
     for launch in (1, 2):
         job.wait_until_it_trains(launch)
@@ -411,7 +411,7 @@ def requeued_by_hand(place: Place) -> None:
 
 def cancelled(place: Place) -> None:
     """F9 `scancel` of one of two: the same command submits only that one, which goes on."""
-    assert place.node_is_back.wait(400)
+    assert place.node_is_back.wait(LONGEST_S)
     job = Job(place, "cancelled", *LONG, "seed=0,1", where=OR_DYING)
     array = job.id
     job.cluster.wait(lambda: len(trained := steps_of_launches(job.runs_dir)) == 2 and min(trained) > 2)
@@ -451,7 +451,7 @@ def cancelled_while_it_saves(place: Place) -> None:
 
 def requeued_when_finished(place: Place) -> None:
     """F10 requeue of a job whose run had finished: skipped, and nothing in its folder is touched."""
-    assert place.node_is_back.wait(400)
+    assert place.node_is_back.wait(LONGEST_S)
     job = Job(place, "finished", *LONG, where=OR_DYING)
     job.goes_on_undisturbed()
     before = files(job.folder)
@@ -467,7 +467,7 @@ def four_processes_train_as_one(place: Place) -> None:
     size, but for the order in which numbers are added."""
     words = (*TINY, "training.evaluation_batch_size=8")
     alone = place.undisturbed(*words, "training.batch_size=16")
-    assert place.node_is_back.wait(400)
+    assert place.node_is_back.wait(LONGEST_S)
     together = place.undisturbed(*words, "training.batch_size=4", *FOUR)
     assert [launch["processes"] for launch in result(together)["launches"]] == [4]
     assert {path.name for path in together.iterdir()} == {path.name for path in alone.iterdir()}
@@ -493,7 +493,7 @@ def time_is_over_for_four_processes(place: Place) -> None:
 
 def one_of_four_processes_is_killed(place: Place) -> None:
     """The job fails within a minute, no process stays behind, and the same command goes on."""
-    assert place.node_is_back.wait(400)
+    assert place.node_is_back.wait(LONGEST_S)
     job = Job(place, "killed", *LONG, EVERY_STEP, *FOUR, where=OR_DYING)
     job.wait_until_it_trains()
     processes = processes_of(job.id)

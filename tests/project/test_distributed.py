@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import torch
+from faults import LONGEST_S
 from labkit.distributed import averaging_gradients, exchange, process_group
 from labkit.runs.checkpoint import save_checkpoint
 from labkit.runs.folder import RunFolder
@@ -58,7 +59,7 @@ def start(processes: int, work: Callable[..., object], *arguments: Any) -> list[
 def end(processes: list[ForkServerProcess]) -> list[int | None]:
     """Their exit statuses; one that hangs is killed."""
     for process in processes:
-        process.join(timeout=120)
+        process.join(timeout=LONGEST_S)
         process.kill()
         process.join()
     return [process.exitcode for process in processes]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from faults import LONGEST_S
 from labkit.runs.folder import RunFolder
 from labkit.runs.interruption import Interrupted, Interruption
 from labkit.runs.recorder import LEAST_S, SHARE, Recorder, Workload, seconds_between_saves
@@ -48,7 +49,7 @@ def stopped_by(number: int, runs_dir: Path) -> Path:
             time.sleep(0.01)
         assert process.pid
         os.kill(process.pid, number)
-        process.join(timeout=20)
+        process.join(timeout=LONGEST_S)
     assert process.exitcode == -number
     (folder,) = runs_dir.glob("*/*")
     return folder

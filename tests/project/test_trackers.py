@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faults import wait
+from faults import LONGEST_S, wait
 from labkit.runs import trackers
 from labkit.runs.recorder import Recorder
 from labkit.runs.trackers import Tracker, WandB
@@ -144,7 +144,7 @@ def killed_at_its_second_row(composed: DictConfig, study: Path, tracker: str) ->
     def record_or_die(self: Recorder, row: Mapping[str, float]) -> None:
         record(self, row)
         if row["step"] == 14:
-            for _ in wait(300):
+            for _ in wait(LONGEST_S):
                 if list(study.glob(".wandb/*/*.wandb")) if tracker == "wandb" else len(points(study, "epoch")) == 2:
                     os.kill(os.getpid(), signal.SIGKILL)
 
