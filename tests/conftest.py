@@ -62,14 +62,17 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def bake(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Bake:
-    """Generates a project from these answers and returns its folder."""
+    """Generates a project from these answers and returns its folder; the same answers once only, and copies then."""
+    made: dict[frozenset[tuple[str, str]], Path] = {}
 
     def generate(**answers: str) -> Path:
-        output = tmp_path_factory.mktemp("baked")
-        result = cookiecutter(template, output, answers)
-        assert result.returncode == 0, result.stdout + result.stderr
-        (project,) = output.iterdir()
-        return project
+        key = frozenset(answers.items())
+        if key not in made:
+            output = tmp_path_factory.mktemp("made")
+            result = cookiecutter(template, output, answers)
+            assert result.returncode == 0, result.stdout + result.stderr
+            (made[key],) = output.iterdir()
+        return shutil.copytree(made[key], tmp_path_factory.mktemp("baked") / made[key].name)
 
     return generate
 
