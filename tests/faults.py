@@ -249,6 +249,7 @@ class Faulty(Linear):
     def __init__(self, *, input_shape: tuple[int, ...], classes: int, how: str) -> None:
         super().__init__(input_shape=input_shape, outputs=classes)
         self.how = how
+        self.batches = 0
 
     def forward(self, images):
         if not (self.training and torch.is_grad_enabled()):
@@ -266,6 +267,9 @@ class Faulty(Linear):
             time.sleep(60)
         if self.how == "exits":
             os._exit(3)
+        self.batches += 1
+        while self.how == "waits" and self.batches > 3 and os.path.exists(os.environ.get("BRAKE", "")):
+            time.sleep(0.01)
         return super().forward(images) * (float("nan") if self.how == "diverges" else 1)
 """
 

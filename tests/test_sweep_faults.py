@@ -6,6 +6,8 @@ import os
 import re
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from signal import SIGINT, SIGKILL, SIGSTOP, SIGTERM
 from typing import Any
@@ -17,8 +19,11 @@ from outcomes import differences, state
 
 pytestmark = pytest.mark.skipif("sys.platform != 'linux'", reason="looks for processes in /proc")
 SHORT = ("--multirun", "data=synthetic", "data.examples=200", "model=linear", "training.epochs=1")
-# A member trains for seconds, and has saved after every step.
-LONG = ("data.examples=2000", "training.epochs=15", "system.checkpoint_minutes=0")
+# A member saves after every step, and where there is a brake it waits in its fourth.
+LONG = (
+    *("data.examples=2000", "training.epochs=5", "model=faulty", "model.how=waits"),
+    "system.checkpoint_minutes=0",
+)
 TWO_AT_A_TIME = ("+launcher=joblib", "hydra.launcher.n_jobs=2")
 
 
@@ -54,8 +59,18 @@ def read(path: Path) -> str:
         return ""
 
 
-def start_two(project: Project, runs_dir: Path, *words: str) -> Any:
-    return project.start(*SHORT, *LONG, *TWO_AT_A_TIME, f"system.runs_dir={runs_dir}", *words)
+def brake(runs_dir: Path) -> Path:
+    return runs_dir / "brake"
+
+
+@contextmanager
+def start_two(project: Project, runs_dir: Path, *words: str, **environment: str) -> Iterator[Process]:
+    """A sweep on two cores, whose members wait until the brake is gone."""
+    runs_dir.mkdir(exist_ok=True)
+    brake(runs_dir).touch()
+    command = (*SHORT, *LONG, *TWO_AT_A_TIME, f"system.runs_dir={runs_dir}", *words)
+    with project.start(*command, BRAKE=str(brake(runs_dir)), **environment) as sweep:
+        yield sweep
 
 
 def wait_for_members(sweep: Process, runs_dir: Path, n: int) -> list[int]:
@@ -107,6 +122,7 @@ def test_f20_a_killed_member_goes_on_from_its_checkpoint(project: Project, tmp_p
     with start_two(project, tmp_path, "seed=0,1,2") as sweep:
         member = wait_for_members(sweep, tmp_path, 1)[0]
         os.kill(member, SIGKILL)
+        brake(tmp_path).unlink()
         ended = sweep.ended()
     assert (ended.status, ended.err) == (0, "")
     assert ended.out.count("was killed (SIGKILL), as by a lack of memory") == 1
@@ -141,11 +157,12 @@ def test_f5_f6_an_interrupted_sweep_saves(
         wait_for_members(sweep, tmp_path, 2)
         session = everyone_in(sweep.pid)
         sweep.send(number, everywhere)
+        sweep.wait_for("interrupted: waiting for 2 members to save; Ctrl-C again leaves at once")
+        brake(tmp_path).unlink()
         ended = sweep.ended()
         assert_gone(session)
     assert ended.status == status
     assert ended.err == ""
-    assert "interrupted: waiting for 2 members to save; Ctrl-C again leaves at once" in ended.out
     assert "interrupted: 0 of 3 members are finished, 2 were interrupted, 1 not started" in ended.out
     folders = [path.parent for path in tmp_path.glob("*/*/state.json")]
     assert [state(folder)["status"] for folder in folders] == ["interrupted"] * 2
@@ -163,9 +180,7 @@ def test_f6_a_second_ctrl_c_leaves_at_once(project: Project, tmp_path: Path) -> 
         sweep.send(SIGINT, everywhere=True)
         sweep.wait_for("Ctrl-C again leaves at once")
         sweep.send(SIGINT, everywhere=True)
-        started = time.monotonic()
         ended = sweep.ended()
-        assert time.monotonic() - started < 3
         assert (ended.status, ended.err) == (130, "")
         assert_gone(session)
     assert_finishes(project, tmp_path, 3, "seed=0,1,2")
@@ -174,6 +189,7 @@ def test_f6_a_second_ctrl_c_leaves_at_once(project: Project, tmp_path: Path) -> 
 def test_a_sweep_can_be_interrupted_before_its_first_member_runs(project: Project, tmp_path: Path) -> None:
     with start_two(project, tmp_path, "seed=0,1,2") as sweep:
         sweep.wait_for("3 to run")
+        brake(tmp_path).unlink()
         time.sleep(0.5)  # members wait for torch now
         sweep.send(SIGINT, everywhere=True)
         ended = sweep.ended()
@@ -203,6 +219,7 @@ def test_f16_what_a_dead_launch_was_running_is_taken_over(project: Project, tmp_
         with start_two(project, tmp_path, "seed=0,1") as other:
             other.wait_for("another process is running: seed=0; seed=1")
             one.send(SIGKILL)
+            brake(tmp_path).unlink()
             ended = other.ended()
     assert (ended.status, ended.err) == (0, "")
     assert "all 2 members are finished" in ended.out
@@ -212,10 +229,13 @@ def test_f16_what_a_dead_launch_was_running_is_taken_over(project: Project, tmp_
 def test_what_another_launch_finishes_is_said(project: Project, tmp_path: Path) -> None:
     with start_two(project, tmp_path, "seed=0,1") as one:
         wait_for_members(one, tmp_path, 2)
-        other = project.run(*SHORT, *LONG, "seed=0", f"system.runs_dir={tmp_path}")
+        with project.start(*SHORT, *LONG, "seed=0", f"system.runs_dir={tmp_path}") as other:
+            other.wait_for("another process is running: ")
+            brake(tmp_path).unlink()
+            ended = other.ended()
         assert one.ended().status == 0
-    assert (other.status, other.err) == (0, "")
-    assert "finished by another process" in other.out
+    assert (ended.status, ended.err) == (0, "")
+    assert "finished by another process" in ended.out
     assert [len(result["launches"]) for result in results(tmp_path)] == [1, 1]
 
 
@@ -231,10 +251,7 @@ def test_members_share_the_gpus_evenly(
     words: list[str], given: dict[str, int], project: Project, tmp_path: Path
 ) -> None:
     n = sum(given.values())
-    with project.start(
-        *(*SHORT, *LONG, "+launcher=joblib", "seed=0,1,2,3", f"system.runs_dir={tmp_path}", *words),
-        CUDA_VISIBLE_DEVICES="5,GPU-7",
-    ) as sweep:
+    with start_two(project, tmp_path, "seed=0,1,2,3", *words, CUDA_VISIBLE_DEVICES="5,GPU-7") as sweep:
         wait_for_members(sweep, tmp_path, n)
         launches = [json.loads(path.read_bytes()) for path in tmp_path.glob("*/*/provenance.json")]
     seen = Counter(launch[-1]["variables"]["CUDA_VISIBLE_DEVICES"] for launch in launches)
@@ -262,6 +279,8 @@ def test_a_disturbed_sweep_has_the_bits_of_an_undisturbed_one(project: Project, 
         os.kill(wait_for_members(sweep, disturbed, 1)[0], SIGKILL)
         wait_for_members(sweep, disturbed, 2)
         sweep.send(SIGTERM)
+        sweep.wait_for("waiting for 2 members to save")
+        brake(disturbed).unlink()
         assert sweep.ended().status == 143
     assert_finishes(project, disturbed, 2, "seed=0,1")
     for folder in left_alone.glob("default/*-*"):

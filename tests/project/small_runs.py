@@ -10,7 +10,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -113,10 +114,14 @@ def forking() -> Any:
 
 
 @contextmanager
-def process_of(runs_dir: Path, *overrides: str, base: tuple[str, ...] = SMALL) -> Iterator[BaseProcess]:
-    """The same in a process of its own. A test may kill it; at the latest it is killed at the end."""
+def process_of(
+    runs_dir: Path, *overrides: str, base: tuple[str, ...] = SMALL, held: bool = False
+) -> Iterator[BaseProcess]:
+    """The same in a process of its own. A test may kill it; at the latest it is killed at the end. `held`: the test is
+    sure to meet it, see `held_at_its_first_row`."""
     composed = compose(*base, f"system.runs_dir={runs_dir}", *overrides)
-    process = forking().Process(target=_train_in_process, args=(composed,))
+    work = (held_at_its_first_row, _train_in_process) if held else (_train_in_process,)
+    process = forking().Process(target=work[0], args=(*work[1:], composed))
     process.start()
     try:
         yield process
@@ -223,6 +228,19 @@ def train_command_here(*words: str) -> "subprocess.CompletedProcess[str]":
         except SystemExit as end:
             status = end.code
     return subprocess.CompletedProcess(words, status, said.getvalue(), complained.getvalue())
+
+
+def held_at_its_first_row(train: Callable[..., Any], *arguments: Any) -> None:
+    """`train` of a process that is to be stopped: once it has written a row it waits for a signal, or for its end."""
+    record = Recorder.record
+
+    def record_and_wait(self: Recorder, row: Mapping[str, float]) -> None:
+        record(self, row)
+        while not self._interruption.received:
+            time.sleep(0.005)
+
+    Recorder.record = record_and_wait
+    train(*arguments)
 
 
 def _train_in_process(composed: DictConfig) -> None:

@@ -28,6 +28,7 @@ from small_runs import (
     compose,
     config_of,
     forking,
+    held_at_its_first_row,
     result,
     same_bits,
     small_trainer,
@@ -103,7 +104,7 @@ def test_a_killed_run_of_two_processes_ends_with_the_same_bits(tmp_path: Path) -
     words = (*WITH_BUFFERS, *OFTEN, "training.epochs=8")
     once = train_on(2, tmp_path / "once", *words)
     composed = compose(*SMALL, f"system.runs_dir={tmp_path / 'runs'}", *words, "system.checkpoint_minutes=0")
-    killed = start(2, train_composed, composed)
+    killed = start(2, held_at_its_first_row, train_composed, composed)
     while not (last := list(tmp_path.glob("runs/*/*/checkpoints/last.pt"))):
         time.sleep(0.001)
     for process in killed:

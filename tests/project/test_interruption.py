@@ -42,8 +42,8 @@ SLOW = ("data.in_memory=false", "system.loader_workers=1", "training.epochs=5")
 
 
 def stopped_by(number: int, runs_dir: Path) -> Path:
-    """The folder of a run with a loader's worker that was sent a signal as soon as it trained."""
-    with process_of(runs_dir, *SLOW) as process:
+    """The folder of a run with a loader's worker that was sent a signal after its first row."""
+    with process_of(runs_dir, *SLOW, held=True) as process:
         while not list(runs_dir.glob("*/*/metrics.csv")):
             assert process.is_alive()
             time.sleep(0.01)

@@ -225,7 +225,7 @@ KINDS = {
 
 
 def killed_and_resumed(runs_dir: Path, *words: str) -> Path:
-    with process_of(runs_dir, *words, "system.checkpoint_minutes=0", base=()) as process:
+    with process_of(runs_dir, *words, "system.checkpoint_minutes=0", base=(), held=True) as process:
         wait_for_checkpoint(runs_dir, process)
     folder = train_small(runs_dir, *words, base=())
     assert "resumed at step" in (folder / "train.log").read_text(encoding="utf-8")

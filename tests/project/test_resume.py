@@ -94,7 +94,8 @@ def test_a_run_killed_at_random_moments_equals_an_uninterrupted_run(tmp_path: Pa
 def test_resuming_with_other_workers_and_another_cadence_changes_no_bit(tmp_path: Path) -> None:
     from_disk = (*EVERYTHING, "data.in_memory=false", "training.steps=20")
     folder = train_small(tmp_path / "once", *from_disk)
-    with process_of(tmp_path / "runs", *from_disk, "system.checkpoint_minutes=0", "system.loader_workers=2") as process:
+    other = ("system.checkpoint_minutes=0", "system.loader_workers=2")
+    with process_of(tmp_path / "runs", *from_disk, *other, held=True) as process:
         wait_for_checkpoint(tmp_path / "runs", process)
     resumed = train_small(tmp_path / "runs", *from_disk)
     assert "resumed at step" in (resumed / "train.log").read_text(encoding="utf-8")

@@ -16,6 +16,7 @@ from small_runs import (
     column,
     compose,
     config_of,
+    held_at_its_first_row,
     result,
     small_trainer,
     train_composed,
@@ -69,7 +70,8 @@ def test_each_process_keeps_half_of_everything() -> None:
 def test_a_killed_run_of_shares_ends_with_the_same_bits(tmp_path: Path) -> None:
     words = (FULL, *OFTEN, "training.epochs=4")
     once = on_two(tmp_path / "once", *words)
-    killed = start(2, train_composed, composed(tmp_path / "runs", *words, "system.checkpoint_minutes=0"))
+    saving = composed(tmp_path / "runs", *words, "system.checkpoint_minutes=0")
+    killed = start(2, held_at_its_first_row, train_composed, saving)
     while not (last := list(tmp_path.glob("runs/*/*/checkpoints/last.pt"))):
         time.sleep(0.001)
     for process in killed:

@@ -12,7 +12,7 @@ from labkit.runs.interruption import Interruption
 from labkit.runs.recorder import Recorder
 from modules.parts import make_batches, make_data
 from modules.training.trainer import Trainer
-from small_runs import CPU, checkpoint, column, config_of, forking, same_bits
+from small_runs import CPU, checkpoint, column, config_of, forking, held_at_its_first_row, same_bits
 from test_resume import wait_for_checkpoint
 
 WORDS = ("data=digits", "training.batch_size=64", "training.monitor=validation/fooled", "training.epochs=null")
@@ -53,7 +53,7 @@ def train_gan(folder: str, datasets: str, steps: int) -> None:
 def test_a_killed_gan_ends_with_the_same_bits(datasets: Path, tmp_path: Path) -> None:
     train_gan(str(tmp_path / "once"), str(datasets), 300)
     again = tmp_path / "default" / "again"
-    process = forking().Process(target=train_gan, args=(str(again), str(datasets), 300))
+    process = forking().Process(target=held_at_its_first_row, args=(train_gan, str(again), str(datasets), 300))
     process.start()
     wait_for_checkpoint(tmp_path, process)
     process.kill()

@@ -134,10 +134,10 @@ class _Sweep:
 
     def ask_to_end(self) -> None:
         if not self._asked and self.running:
-            n = len(self.running)
-            self._progress.say(f"interrupted: waiting for {n} members to save; Ctrl-C again leaves at once")
             for process in self.running:
                 process.ask_to_end()
+            n = len(self.running)
+            self._progress.say(f"interrupted: waiting for {n} members to save; Ctrl-C again leaves at once")
         self._asked = True
 
     def close(self) -> None:
