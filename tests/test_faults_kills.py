@@ -58,8 +58,9 @@ IN_THE_MIDDLE = {
 def test_killed_in_the_middle(row: str, project: Project, undisturbed: Callable[..., Path], tmp_path: Path) -> None:
     setting, line = IN_THE_MIDDLE[row]
     runs = f"system.runs_dir={tmp_path}"
-    with project.start(*setting, EVERY_STEP, runs) as process:
-        process.wait_for(line)
+    there = ("wait", [("said", line, 1)]) if setting != LONG_VALIDATION else None  # that one is to be on its way again
+    with project.start(*setting, EVERY_STEP, runs, fault=there) as process:
+        process.wait_held() if there else process.wait_for(line)
         workers = process.children()
         process.send(signal.SIGKILL)
         killed = process.ended()

@@ -64,7 +64,7 @@ def brake(runs_dir: Path) -> Path:
 
 
 @contextmanager
-def start_two(project: Project, runs_dir: Path, *words: str, **environment: str) -> Iterator[Process]:
+def start_two(project: Project, runs_dir: Path, *words: str, **environment: Any) -> Iterator[Process]:
     """A sweep on two cores, whose members wait until the brake is gone."""
     runs_dir.mkdir(exist_ok=True)
     brake(runs_dir).touch()

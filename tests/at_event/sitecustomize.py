@@ -2,13 +2,16 @@
 event: FAULT is {"events": [[event, pattern of the path, how often], ...], "action": ..., "folder": ...} as JSON.
 
 Events, each counted once the one before it has come: "rename" (to the path), "write" (a file is opened to be written),
-"remove", "any" (of these), "read" (a file is opened to be read). CLOCK_OFF_S turns the clock.
+"remove", "any" (of these), "read" (a file is opened to be read), "said" (in the run's log).
+CLOCK_OFF_S turns the clock.
 """
 
 import json
+import logging
 import os
 import re
 import resource
+import select
 import signal
 import sys
 import time
@@ -20,14 +23,22 @@ PLACES = {"os.rename": 1, "os.link": 1, "os.remove": 0, "open": 0}  # of the pat
 
 def watch(events: list[list[Any]], action: str, folder: Path) -> None:
     process, seen = os.getpid(), 0
+    handle = logging.Logger.handle
 
     def on_event(event: str, arguments: tuple[Any, ...]) -> None:
+        if event in PLACES:
+            on(kind_of(event, arguments), str(arguments[PLACES[event]]))
+
+    def on_record(self: logging.Logger, record: logging.LogRecord) -> None:
+        handle(self, record)
+        on("said", record.getMessage())
+
+    def on(kind: str, about: str) -> None:
         nonlocal seen
-        if event not in PLACES or not events or os.getpid() != process:
+        if not events or os.getpid() != process:
             return
         wanted, pattern, times = events[0]
-        path = str(arguments[PLACES[event]])
-        if kind_of(event, arguments) in ((wanted,) if wanted != "any" else KINDS) and re.search(pattern, path):
+        if kind in ((wanted,) if wanted != "any" else KINDS) and re.search(pattern, about):
             seen += 1
             if seen == times:
                 events.pop(0)
@@ -36,6 +47,7 @@ def watch(events: list[list[Any]], action: str, folder: Path) -> None:
                     ACTIONS[action](folder)
 
     sys.addaudithook(on_event)
+    logging.Logger.handle = on_record
 
 
 KINDS = ("rename", "write", "remove")
@@ -58,6 +70,16 @@ def hold(folder: Path) -> None:
         time.sleep(0.005)
 
 
+def wait(folder: Path) -> None:
+    """For a signal, which meets the process there for certain."""
+    heard, wakes = os.pipe()
+    os.set_blocking(wakes, False)
+    before = signal.set_wakeup_fd(wakes)
+    (folder / "held").touch()
+    select.select([heard], [], [])
+    signal.set_wakeup_fd(before)
+
+
 def limit(_: Path) -> None:
     """No file may grow beyond 16 KiB from now on, as under `ulimit -f`."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (2**14, 2**14))
@@ -69,7 +91,7 @@ def tear(folder: Path) -> None:
     limit(folder)
 
 
-ACTIONS = {"kill": kill, "hold": hold, "limit": limit, "tear": tear}
+ACTIONS = {"kill": kill, "hold": hold, "wait": wait, "limit": limit, "tear": tear}
 
 
 def turn_clock(seconds: float) -> None:
