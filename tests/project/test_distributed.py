@@ -21,6 +21,7 @@ from labkit.runs.checkpoint import save_checkpoint
 from labkit.runs.folder import RunFolder
 from labkit.runs.interruption import Interruption
 from labkit.runs.recorder import Recorder, Workload, _bits
+from omegaconf import DictConfig
 from small_runs import (
     SMALL,
     checkpoint,
@@ -35,7 +36,7 @@ from small_runs import (
     train_composed,
     train_small,
 )
-from test_resume import assert_same_run
+from test_resume import assert_same_run, wait_for_checkpoint
 from torch.distributed import GradBucket  # pyright: ignore[reportPrivateImportUsage]
 
 pytestmark = pytest.mark.skipif("sys.platform == 'win32'", reason="torchrun's gloo is tested on Linux and macOS")
@@ -64,6 +65,16 @@ def end(processes: list[ForkServerProcess]) -> list[int | None]:
         process.kill()
         process.join()
     return [process.exitcode for process in processes]
+
+
+def killed_on_two(composed: DictConfig) -> Path:
+    """The folder of a run of two processes that were killed after its first row."""
+    killed = start(2, held_at_its_first_row, train_composed, composed)
+    folder = wait_for_checkpoint(Path(composed.system.runs_dir), killed[0])
+    for process in killed:
+        process.kill()
+    end(killed)
+    return folder
 
 
 def train_on(processes: int, runs_dir: Path, *overrides: str) -> Path:
@@ -104,14 +115,9 @@ def test_a_killed_run_of_two_processes_ends_with_the_same_bits(tmp_path: Path) -
     words = (*WITH_BUFFERS, *OFTEN, "training.epochs=8")
     once = train_on(2, tmp_path / "once", *words)
     composed = compose(*SMALL, f"system.runs_dir={tmp_path / 'runs'}", *words, "system.checkpoint_minutes=0")
-    killed = start(2, held_at_its_first_row, train_composed, composed)
-    while not (last := list(tmp_path.glob("runs/*/*/checkpoints/last.pt"))):
-        time.sleep(0.001)
-    for process in killed:
-        process.kill()
-    end(killed)
+    folder = killed_on_two(composed)
     resumed = train_on(2, tmp_path / "runs", *words)
-    assert "resumed at step" in (last[0].parents[1] / "train.log").read_text(encoding="utf-8")
+    assert "resumed at step" in (folder / "train.log").read_text(encoding="utf-8")
     assert_same_run(once, resumed)
 
 

@@ -1,6 +1,5 @@
 """A run whose processes each keep a share of the weights: the results, the files and the resume of any other run."""
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,12 @@ from small_runs import (
     column,
     compose,
     config_of,
-    held_at_its_first_row,
     result,
     small_trainer,
     train_composed,
     train_small,
 )
-from test_distributed import OFTEN, end, start
+from test_distributed import OFTEN, end, killed_on_two, start
 from test_resume import assert_same_run
 
 pytestmark = pytest.mark.skipif("sys.platform == 'win32'", reason="torchrun's gloo is tested on Linux and macOS")
@@ -71,14 +69,9 @@ def test_a_killed_run_of_shares_ends_with_the_same_bits(tmp_path: Path) -> None:
     words = (FULL, *OFTEN, "training.epochs=4")
     once = on_two(tmp_path / "once", *words)
     saving = composed(tmp_path / "runs", *words, "system.checkpoint_minutes=0")
-    killed = start(2, held_at_its_first_row, train_composed, saving)
-    while not (last := list(tmp_path.glob("runs/*/*/checkpoints/last.pt"))):
-        time.sleep(0.001)
-    for process in killed:
-        process.kill()
-    end(killed)
+    folder = killed_on_two(saving)
     resumed = on_two(tmp_path / "runs", *words)
-    assert "resumed at step" in (last[0].parents[1] / "train.log").read_text(encoding="utf-8")
+    assert "resumed at step" in (folder / "train.log").read_text(encoding="utf-8")
     assert_same_run(once, resumed)
 
 

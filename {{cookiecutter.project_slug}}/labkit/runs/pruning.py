@@ -60,9 +60,10 @@ def best_values(run: Path, monitor: dict[str, str]) -> dict[int, float]:
     """By step, the best value of the monitored metric so far; an evaluation without a number is left out."""
     better = max if monitor["direction"] == "max" else min
     best: dict[int, float] = {}
+    so_far = -math.inf if better is max else math.inf
     for row in rows_of(run / METRICS):
         if not math.isnan(value := row.get(monitor["metric"], math.nan)):
-            best[int(row["step"])] = better([value, *list(best.values())[-1:]])
+            best[int(row["step"])] = so_far = better(so_far, value)
     return best
 
 
