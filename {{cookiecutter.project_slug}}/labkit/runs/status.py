@@ -76,10 +76,11 @@ def describe(study: Study, logs: bool = False) -> list[Line]:
     name_width = max(map(len, names), default=0)
     status_width = max((len(run.status) for run in runs), default=0)
     lines = [Line("heading", one_line(study.name))]
+    jobs = planned_jobs(runs[0].study) if logs and runs else {}
     for run, name in zip(runs, names, strict=True):
         about = ": ".join(part for part in (_detail(run), run.reason) if part)
         lines.append(Line(run.status, f"  {name:{name_width}}  {run.status:{status_width}}  {about}".rstrip()))
-        lines += [Line(run.status, f"    {path}") for path in (_logs(run) if logs else [])]
+        lines += [Line(run.status, f"    {path}") for path in (_logs(run, jobs.get(run.name)) if logs else [])]
     lines += [Line("warning", f"  warning: {warning}") for warning in study.warnings]
     return [*lines, Line("total", total(study))]
 
@@ -131,9 +132,8 @@ def _cancel(config: StatusConfig) -> None:
     print(f"{config.study}: {counted(len(jobs), 'job')} cancelled", flush=True)
 
 
-def _logs(run: Run) -> list[Path]:
+def _logs(run: Run, job: str | None) -> list[Path]:
     """Of the run itself, and of its job."""
-    job = planned_jobs(run.study).get(run.name)
     logs = [run.path / (run.state.get("log") or LOG), job_log(run.study.parent, job) if job else None]
     return [log for log in logs if log and log.exists()]
 
