@@ -125,12 +125,25 @@ def test_one_of_those_that_start_at_the_same_instant(
                 assert seconds < 15  # at once: to wait for the lease of one that is killed takes 30 s
                 unknown = holder.refusal.replace(f"process {holder.pid} on {holder.host}", "another process")
                 assert len(others) == len(here) - 1
-                assert set(others) <= {holder.refusal, unknown}  # unknown: it had not yet said who it is
+                # unknown: it had not yet said who it is, or another one tried to take the place of a dead holder
+                assert set(others) <= {holder.refusal, unknown}
                 if number % 2:
                     holder.kill()
                 else:
                     holder.tell()
                     assert holder.hears() == "released"
+
+
+def test_whoever_tries_to_take_a_folder_over_is_not_called_its_holder(project: Path, tmp_path: Path) -> None:
+    """filelock puts what names that process in the place of what names the holder, and back when that one is alive."""
+    with contenders(Contender(project, tmp_path / "run")) as (holder,):
+        assert holder.hears().startswith("held")
+        (aside := holder.folder / ".lock.break.1.0").touch()
+        with contenders(Contender(project, holder.folder)) as (other,):
+            assert other.hears() == f"{holder.folder}: another process is writing this run; wait for it or stop it"
+        aside.unlink()
+        holder.tell()
+        assert holder.hears() == "released"
 
 
 def test_a_living_holder_elsewhere_is_never_taken_over(elsewhere: dict[str, tuple[Contender, ...]]) -> None:

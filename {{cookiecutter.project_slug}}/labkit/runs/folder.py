@@ -130,7 +130,9 @@ class RunFolder:
         except Timeout:
             holder, now = _read_holder(path)
             if "host" in holder or now != renewed:
-                who = f"process {holder['pid']} on {holder['host']}" if "host" in holder else "another process"
+                # For a moment the file may name one that tries to take the place of a holder who is dead.
+                sure = not any(path.parent.glob(f"{LOCK}.break.*")) and _read_holder(path)[0] == holder
+                who = f"process {holder['pid']} on {holder['host']}" if sure and "host" in holder else "another process"
                 raise Held(f"{self.path}: {who} is writing this run; wait for it or stop it") from None
             path.unlink(missing_ok=True)  # it names nobody, as after a power cut, and nobody has renewed it
             return self._acquired(path)
