@@ -167,7 +167,7 @@ def test_a_job_gives_up_after_two_slots_in_which_nothing_new_was_saved(tmp_path:
     folder = RunFolder(add_unfinished(tmp_path / "depth", "interrupted", step=8))
     notes, over = tmp_path / "0.json", tmp_path / "0.over"
     member: Any = SimpleNamespace(name="seed=0", folder=folder)
-    job = MemberJob([], task=cast(Any, None), context=cast(Any, None), settings=launcher().settings)
+    job = MemberJob([], task=cast(Any, None), settings=launcher().settings)
 
     def saves(step: int) -> None:
         folder.checkpoints.mkdir(exist_ok=True)

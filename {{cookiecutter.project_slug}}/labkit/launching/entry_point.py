@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 import hydra
 import yaml
 from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
+from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from labkit.config import typed
@@ -34,16 +34,17 @@ class EntryPoint:
             exit_with(error)  # out of Hydra's sight, which would print a line of its own
         task(composed)
 
-    def task(self) -> "CheckedTask[Any]":
-        return CheckedTask(*self._load())
+    def task(self, context: HydraContext | None = None) -> "CheckedTask[Any]":
+        return CheckedTask(*self._load(), context)
 
 
 class CheckedTask(Generic[T]):
     """Checks what Hydra composed and calls the task with it. Picklable: a sweep sends it to its workers."""
 
-    def __init__(self, schema: type[T], task: Callable[[T], None]) -> None:
+    def __init__(self, schema: type[T], task: Callable[[T], None], context: HydraContext | None = None) -> None:
         self.schema = schema
         self.task = task
+        self.context = context  # of a sweep, for its members
 
     def __call__(self, composed: DictConfig) -> None:
         try:

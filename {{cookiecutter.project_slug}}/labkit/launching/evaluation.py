@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
 from labkit.launching.compose import Composer
@@ -38,17 +37,12 @@ class Evaluation:
 
 
 def evaluate_all(
-    given: Sequence[list[str]],
-    composer: Composer,
-    launcher: Any,
-    task: CheckedTask[Any],
-    context: HydraContext,
-    interruption: Interruption,
+    given: Sequence[list[str]], composer: Composer, launcher: Any, task: CheckedTask[Any], interruption: Interruption
 ) -> None:
     """What each of the `given` overrides asks for. ValueError, after all others, for those that were not evaluated."""
     evaluations = _asked_for(given, composer, task)
     print(f"{len(evaluations)} runs to evaluate", flush=True)
-    launcher.evaluate(list(evaluations.values()), task, context, interruption)
+    launcher.evaluate(list(evaluations.values()), task, interruption)
     interruption.check()
     left = {
         path for path in _asked_for(given, composer, task) if evaluations[path].status not in ("waiting", "submitted")

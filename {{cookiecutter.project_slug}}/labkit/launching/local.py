@@ -9,8 +9,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra.types import HydraContext
-
 from labkit.launching.entry_point import CheckedTask
 from labkit.launching.member import Member
 from labkit.launching.process import MemberProcess, start_method
@@ -43,7 +41,6 @@ class LocalLauncher:
         self,
         members: Sequence[Member],
         task: CheckedTask[Any],
-        context: HydraContext,
         interruption: Interruption,
         keep: Callable[[], None] = lambda: None,
         more: Callable[[int], Sequence[Member]] | None = None,
@@ -55,7 +52,7 @@ class LocalLauncher:
         waiting = [member for member in members if member.status == "waiting"]
         if not waiting:
             return
-        sweep = _Sweep(self.n_jobs, waiting, task, context, ends=more is None)
+        sweep = _Sweep(self.n_jobs, waiting, task, ends=more is None)
         try:
             while True:
                 if interruption.received:
@@ -77,16 +74,14 @@ class LocalLauncher:
 class _Sweep:
     """The members that wait and those that run, each of these in its process."""
 
-    def __init__(
-        self, n_jobs: int, members: Sequence[Member], task: CheckedTask[Any], context: HydraContext, ends: bool
-    ) -> None:
+    def __init__(self, n_jobs: int, members: Sequence[Member], task: CheckedTask[Any], ends: bool) -> None:
         """`ends`: whether there are no other members to come."""
         self.waiting = list(members)
         self.running: dict[MemberProcess, Member] = {}
         self._gpus = _gpus()
         on_cpu = all(m.device == "cpu" for m in members)
         self._workers = _workers(n_jobs, [] if on_cpu else self._gpus, len(members) if ends else sys.maxsize)
-        self._given = (task, context)
+        self._task = task
         self._start_method = start_method()
         self._progress = Progress(len(members), bar=self._workers > 1)
         self._starts: Counter[Member] = Counter()
@@ -154,7 +149,7 @@ class _Sweep:
         name = (
             "MainProcess" if self._workers == 1 else "member"
         )  # says who may write to the terminal: see labkit/runs/standing.py
-        self.running[MemberProcess(self._start_method, name, gpu, member.config, *self._given)] = member
+        self.running[MemberProcess(self._start_method, name, gpu, member.config, self._task)] = member
 
     def _conclude(self, member: Member, status: str, reason: str | None, seconds: float = 0) -> None:
         member.status, member.reason = status, reason

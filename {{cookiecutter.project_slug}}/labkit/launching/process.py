@@ -21,8 +21,9 @@ from labkit.config import check_temporary_folder
 from labkit.launching.streams import keep_streams
 from labkit.runs.interruption import SIGNALS, Interrupted
 
+ROOT = Path(__file__).resolve().parents[2]
 # Libraries only: each member reads the project's code itself, and records the version that it has read.
-PRELOADED = ["torch", "torch._dynamo", "torch.optim", "torch.utils.data", "hydra", "hydra.core.plugins", "filelock"]
+PRELOADED = ["torch._dynamo", "torch.optim", "torch.utils.data", "hydra", "hydra.core.plugins", "filelock"]
 
 
 def start_method() -> Any:
@@ -33,7 +34,9 @@ def start_method() -> Any:
     from multiprocessing import forkserver, resource_tracker
 
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
+    # The server would find those of another copy of the project first, where one is the current folder: a Slurm job.
+    sooner = ["labkit.libraries"] if Path.cwd() == ROOT else []
+    context.set_forkserver_preload([*sooner, *PRELOADED])
     resource_tracker.ensure_running()  # first, because it unblocks signals
     with _signals_blocked():
         forkserver.ensure_running()
@@ -108,7 +111,7 @@ def _without_a_word(status: int) -> tuple[str, str]:
     return "killed", f"was killed ({signal.Signals(-status).name}){advice}"
 
 
-def _run(answer: Connection, gpu: str | None, config: DictConfig, task: Any, context: Any) -> None:
+def _run(answer: Connection, gpu: str | None, config: DictConfig, task: Any) -> None:
     """What the process does. Of an exception only a sentence travels: not every one can be pickled."""
     keep_streams()
     threading.Thread(target=_end_with_the_launcher, daemon=True).start()
@@ -120,10 +123,10 @@ def _run(answer: Connection, gpu: str | None, config: DictConfig, task: Any, con
     multiprocessing.set_start_method(None, force=True)  # loader workers are to be children of this process
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
-    answer.send(outcome_of(run_member(config, task, context)))
+    answer.send(outcome_of(run_member(config, task)))
 
 
-def run_member(config: DictConfig, task: Any, context: Any) -> BaseException | None:
+def run_member(config: DictConfig, task: Any) -> BaseException | None:
     """Runs the task on one member's configuration as Hydra would; what it failed with, if it did."""
     from hydra import version
     from hydra.core.utils import JobStatus, run_job, setup_globals
@@ -133,7 +136,7 @@ def run_member(config: DictConfig, task: Any, context: Any) -> BaseException | N
     if VERSION_BASE:
         version.setbase(VERSION_BASE["version_base"])  # as hydra.main did in the process of the launcher
     setup_globals()
-    ended = run_job(task, config, "hydra.sweep.dir", "hydra.sweep.subdir", hydra_context=context)
+    ended = run_job(task, config, "hydra.sweep.dir", "hydra.sweep.subdir", hydra_context=task.context)
     return ended._return_value if ended.status == JobStatus.FAILED else None
 
 
@@ -156,10 +159,9 @@ def outcome_of(error: BaseException | None) -> tuple[str, str | None]:
 
 def _place(error: BaseException) -> str:
     """The last line of the project's own that an exception came through."""
-    root = Path(__file__).resolve().parents[2]
     frames = reversed(traceback.extract_tb(error.__traceback__))
-    own = (f for f in frames if Path(f.filename).is_relative_to(root) and "site-packages" not in f.filename)
-    return next((f" ({Path(f.filename).relative_to(root).as_posix()}:{f.lineno})" for f in own), "")
+    own = (f for f in frames if Path(f.filename).is_relative_to(ROOT) and "site-packages" not in f.filename)
+    return next((f" ({Path(f.filename).relative_to(ROOT).as_posix()}:{f.lineno})" for f in own), "")
 
 
 def _end_with_the_launcher() -> None:

@@ -16,7 +16,6 @@ from typing import Any
 import yaml
 from filelock import SoftFileLease
 from hydra.core.override_parser.types import Override
-from hydra.types import HydraContext
 
 from labkit.config import check_choice, check_least, typed
 from labkit.launching.command import launches_only
@@ -200,9 +199,7 @@ class Search:
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def run_search(
-    search: Search, launcher: Any, task: CheckedTask[Any], context: HydraContext, interruption: Interruption
-) -> None:
+def run_search(search: Search, launcher: Any, task: CheckedTask[Any], interruption: Interruption) -> None:
     """Trials until the budget is spent, as many at a time as the launcher has room for; then what came out.
 
     ValueError, after all others, if a trial failed.
@@ -215,7 +212,7 @@ def run_search(
     first = search.begin()
     launcher.check(first)
     try:
-        launcher.launch(first, task, context, interruption, keep=search.keep, more=search.more)
+        launcher.launch(first, task, interruption, keep=search.keep, more=search.more)
     finally:
         search.keep()
     if interruption.received:

@@ -15,7 +15,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hydra.types import HydraContext, RunMode
+from hydra.types import RunMode
 
 from labkit.launching.entry_point import CheckedTask
 from labkit.launching.evaluation import Evaluation
@@ -74,7 +74,6 @@ class SlurmLauncher:
         self,
         members: Sequence[Member],
         task: CheckedTask[Any],
-        context: HydraContext,
         interruption: Interruption,
         keep: Callable[[], None],
         more: Callable[[int], Sequence[Member]] | None = None,
@@ -83,12 +82,12 @@ class SlurmLauncher:
         notes in each how it ended, and asks for `more` whenever there is room for so many. ValueError if Slurm takes
         only some of them."""
         groups = self._groups(members)
-        feed = _Feed(self, task, context, interruption, keep)
+        feed = _Feed(self, task, interruption, keep)
         feed.submit(groups)
         in_slurm = [member for member in members if member.status == "submitted"]
         report = self.settings.report and members and not interruption.received
         if report and not feed.left:
-            self._submit_report(members, context)
+            self._submit_report(members, task)
         if self.settings.wait and in_slurm:
             self._wait(in_slurm, feed, interruption, more)
         elif feed.left and not interruption.received:
@@ -98,15 +97,9 @@ class SlurmLauncher:
                 f"({feed.refusal}); the same command submits the rest later, by itself with hydra.launcher.wait=true"
             )
         if report and feed.late and not feed.left:
-            self._submit_report(members, context)
+            self._submit_report(members, task)
 
-    def evaluate(
-        self,
-        evaluations: Sequence[Evaluation],
-        task: CheckedTask[Any],
-        context: HydraContext,
-        interruption: Interruption,
-    ) -> None:
+    def evaluate(self, evaluations: Sequence[Evaluation], task: CheckedTask[Any], interruption: Interruption) -> None:
         """Submits them, in jobs that begin again after a time limit; with `wait` until these have ended."""
         if not evaluations or interruption.received:
             return
@@ -121,7 +114,7 @@ class SlurmLauncher:
         name = f"{self.params['name'] or '+'.join(sorted({e.settings.study for e in evaluations}))}-evaluate"
         longest = longest_array()
         for several in (groups[n : n + longest] for n in range(0, len(groups), longest)):
-            jobs = [EvaluationJob([e.config for e in group], task, context, self.settings) for group in several]
+            jobs = [EvaluationJob([e.config for e in group], task, self.settings) for group in several]
             for group, job in zip(several, sbatch.submit(jobs, _frozen(runs_dir), name=name), strict=True):
                 for each in group:
                     each.job, each.status = job, "submitted"
@@ -158,13 +151,14 @@ class SlurmLauncher:
         size = self.settings.members
         return [waiting[n : n + size] for n in range(0, len(waiting), size)]
 
-    def _submit_report(self, members: Sequence[Member], context: HydraContext) -> None:
+    def _submit_report(self, members: Sequence[Member], task: CheckedTask[Any]) -> None:
         """A job that begins when theirs have ended, however they did."""
+        assert task.context is not None  # that of the sweep
         runs_dir = members[0].settings.system.runs_dir
         studies = _studies(members)
         values = []
         for study in studies:
-            config = context.config_loader.load_configuration("report", [f"study={study}"], RunMode.RUN)
+            config = task.context.config_loader.load_configuration("report", [f"study={study}"], RunMode.RUN)
             values.append({str(key): config[key] for key in config if key not in ("hydra", "system")})
             values[-1]["runs_dir"] = runs_dir  # which the sweep may have been told
         smaller = {"cpus_per_task": 1, "nodes": 1, "tasks_per_node": 1, "gpus_per_node": None}
@@ -235,17 +229,12 @@ class _Feed:
     """Puts what shares a job into Slurm's queue, in as few arrays as it takes."""
 
     def __init__(
-        self,
-        launcher: SlurmLauncher,
-        task: CheckedTask[Any],
-        context: HydraContext,
-        interruption: Interruption,
-        keep: Callable[[], None],
+        self, launcher: SlurmLauncher, task: CheckedTask[Any], interruption: Interruption, keep: Callable[[], None]
     ) -> None:
         self.left: list[list[Member]] = []  # what it does not take for now
         self.refusal = ""  # in the words of sbatch
         self.late = False  # whether some were not taken at once
-        self._launcher, self._given, self._interruption, self._keep = launcher, (task, context), interruption, keep
+        self._launcher, self._task, self._interruption, self._keep = launcher, task, interruption, keep
         self._submitted_as: Path | None = None
         self._in_queue = 0
         self._tried, self._pause = 0.0, ASK_S
@@ -286,7 +275,7 @@ class _Feed:
         launcher = self._launcher
         members = [member for group in groups for member in group]
         bare = [[(member.name, member.config) for member in group] for group in groups]
-        jobs = [MemberJob(each, *self._given, launcher.settings) for each in bare]
+        jobs = [MemberJob(each, self._task, launcher.settings) for each in bare]
         self._submitted_as = self._submitted_as or _frozen(members[0].settings.system.runs_dir)
         name = launcher.params["name"] or "+".join(_studies(members))
         submitted = sbatch.submit(jobs, self._submitted_as, name=name, array_parallelism=at_a_time)

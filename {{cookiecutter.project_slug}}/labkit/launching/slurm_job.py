@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from filelock import FileLock
-from hydra.types import HydraContext
 from omegaconf import DictConfig
 
 from labkit.config import RunConfig, typed
@@ -43,7 +42,6 @@ class MemberJob:
 
     members: list[tuple[str, DictConfig]]  # the name and the configuration of each
     task: CheckedTask[Any]
-    context: HydraContext
     settings: SlurmSettings
 
     def __call__(self, notes: Path) -> None:
@@ -98,9 +96,9 @@ class MemberJob:
     def _run(self, members: list[Member], interruption: Interruption) -> None:
         """Notes in each member how it ended."""
         if len(members) > 1:
-            LocalLauncher(n_jobs=self._at_a_time).launch(members, self.task, self.context, interruption)
+            LocalLauncher(n_jobs=self._at_a_time).launch(members, self.task, interruption)
             return
-        error = run_member(members[0].config, self.task, self.context)
+        error = run_member(members[0].config, self.task)
         members[0].status, members[0].reason = outcome_of(error)
         if error and members[0].status != "pruned" and not interruption.received:
             _fail(error)
@@ -139,7 +137,6 @@ class EvaluationJob:
 
     configs: list[DictConfig]
     task: CheckedTask[Any]
-    context: HydraContext
     settings: SlurmSettings
 
     def __call__(self, notes: Path) -> None:
@@ -148,7 +145,7 @@ class EvaluationJob:
         for config in self.configs:
             if self.settings.gpus and config.device == "auto":
                 config.device = "cuda"
-            if error := run_member(config, self.task, self.context):
+            if error := run_member(config, self.task):
                 errors.append(f"error: {outcome_of(error)[1]}")
         if errors:
             sys.exit("\n".join(errors))

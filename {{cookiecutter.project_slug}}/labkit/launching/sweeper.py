@@ -58,7 +58,7 @@ def sweep(
     if not isinstance(max_jobs, int):
         raise ValueError(f"hydra.sweeper.max_jobs: must be a number of members, not {max_jobs}")
     launcher = make_launcher(config.hydra.launcher)
-    task = task_function.task()
+    task = task_function.task(hydra_context)
     composer = Composer(hydra_context.config_loader, config)
     swept = {key: value for key, value in (params or {}).items() if value is not None}  # taken out by another file
     words = [*(f"{key}={value}" for key, value in swept.items()), *arguments]
@@ -69,12 +69,12 @@ def sweep(
         with Interruption() as interruption:
             trials = Search(budget, parsed(composer.parser, words), make)
             _check_no_debugging([trials.example])
-            run_search(trials, launcher, task, hydra_context, interruption)
+            run_search(trials, launcher, task, interruption)
         return
     given = overrides_of_members(composer.parser, words, combinations, max_jobs)
     with Interruption() as interruption:
         if "runs" in task.schema.__dataclass_fields__:  # it is about runs that are there
-            evaluate_all(given, composer, launcher, task, hydra_context, interruption)
+            evaluate_all(given, composer, launcher, task, interruption)
             return
         common = set.intersection(*map(set, given)) if len(given) > 1 else set()
         made: list[Member | Refused] = []
@@ -97,7 +97,7 @@ def sweep(
                 _discard(member)
         write_plans(members)
         try:
-            launcher.launch(checked, task, hydra_context, interruption, keep=lambda: write_plans(members))
+            launcher.launch(checked, task, interruption, keep=lambda: write_plans(members))
         finally:
             write_plans(members)
         if interruption.received:
