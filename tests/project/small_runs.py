@@ -105,7 +105,7 @@ def forking() -> Any:
     if sys.platform == "win32":
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch._dynamo", "torch.optim", "torch.utils.data", "small_runs"])
+    context.set_forkserver_preload(["labkit.libraries", "torch.utils.data", "small_runs"])
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))  # Python 3.11's server knows no other, and says nothing
         (first := context.Process(target=int)).start()

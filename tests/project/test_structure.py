@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import subprocess
 import sys
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from labkit.runs import files
-from small_runs import ROOT, run_command
+from small_runs import ROOT, SMALL, run_command
 
 FOLDERS = ("runs", "modules", "labkit", "hydra_plugins")
 SHARED = ("labkit.config", "labkit.text", "labkit.values")
@@ -140,9 +141,56 @@ def test_a_command_that_starts_no_run_imports_no_torch(words: tuple[str, ...], t
     assert "torch" not in imported_by(*words, *dirs)
 
 
+def test_what_trains_and_evaluates_imports_torch_the_fast_way(tmp_path: Path) -> None:
+    commands = (
+        ("runs/train.py", *SMALL, f"system.runs_dir={tmp_path}"),
+        ("runs/evaluate.py", f"runs_dir={tmp_path}"),
+        ("-c", "import labkit.libraries, hydra, gc; assert gc.isenabled() and gc.get_freeze_count() > 100_000"),
+    )
+    for words in commands:
+        result = import_times(*words)
+        assert result.returncode == 0, result.stderr
+        assert first_importer_of_torch(result.stderr) == "labkit.libraries"
+
+
+@pytest.mark.parametrize("here", [True, False], ids=["sweep", "job of Slurm"])
+def test_the_members_of_a_sweep_get_torch_the_fast_way_unless_another_copy_is_here(here: bool, tmp_path: Path) -> None:
+    if not here:
+        (tmp_path / "labkit").mkdir()
+        (tmp_path / "labkit" / "libraries.py").write_text("import gc\ngc.freeze()\n")
+    ask = f"""
+import gc, os
+from labkit.launching.process import start_method
+os.chdir({str(ROOT if here else tmp_path)!r})
+pool = start_method().Pool(1)
+print(pool.apply(gc.get_freeze_count))
+pool.close()  # terminate() would wait for ever: these processes block signals at first
+pool.join()
+"""
+    result = run_command("-c", ask)
+    frozen = int(result.stdout)
+    assert frozen > 100_000 if here else frozen == 0, result.stderr
+
+
+def first_importer_of_torch(times: str) -> str:
+    """The module outside torch; `times`: a line for each module, after and below which stands what imports it."""
+    names = [line.rpartition("| ")[2] for line in times.splitlines() if line.startswith("import time:")]
+    inner, *after = names[[name.strip() for name in names].index("torch") :]
+    for name in after:
+        if len(name) - len(name.lstrip()) < len(inner) - len(inner.lstrip()):
+            inner = name
+            if not name.strip().startswith("torch"):
+                break
+    return inner.strip()
+
+
+def import_times(*words: str) -> "subprocess.CompletedProcess[str]":
+    return run_command("-X", "importtime", *words)
+
+
 def imported_by(*words: str) -> set[str]:
     """The packages that this process imports, not those that it starts."""
-    result = run_command("-X", "importtime", *words)
-    names = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines() if line.startswith("import time:")}
+    lines = import_times(*words).stderr.splitlines()
+    names = {line.rpartition("|")[2].strip() for line in lines if line.startswith("import time:")}
     assert "hydra" in names
     return {name.partition(".")[0] for name in names}

@@ -60,6 +60,7 @@ def _evaluate_once(folder: RunFolder, wanted: EvaluateConfig) -> None:
     if isinstance(tested, dict) and tested | of == tested and not asked:
         print(f"{folder.path}: evaluated already")
         return
+    import labkit.libraries  # torch, sooner than by itself  # noqa: F401
     from modules.loading import load_run
     from modules.parts import make_batches
 

@@ -35,6 +35,7 @@ def train(config: TrainConfig) -> None:
         return
     if alone and config.training.sharding == "full":
         raise ValueError("training.sharding: full shares a network among several processes; start them with torchrun")
+    import labkit.libraries  # torch, sooner than by itself  # noqa: F401
     from labkit.distributed import first, process_group
     from labkit.launching.command import hydra_snapshot, rerun_command
     from labkit.runs.recorder import Recorder, check_tracker
