@@ -131,15 +131,14 @@ class Project:
         self,
         *words: str | Path,
         script: str = "train",
-        fault: tuple[str, list[tuple[str, str, int]]] | None = None,
+        fault: tuple[Any, ...] | None = None,
         host: str | None = None,
         clock_off_s: int = 0,
         fresh: bool = False,
         **environment: str,
     ) -> Iterator[Process]:
-        """`python runs/<script>.py <words>`, killed at the latest at the end. `fault`: an action and the events that
-        lead to it, see at_event/sitecustomize.py; `host`: the name that the process believes its machine to
-        have; `fresh`: it imports the libraries itself."""
+        """`python runs/<script>.py <words>`, killed at the latest at the end. `fault`: see `met_by`;
+        `host`: the name that the process believes its machine to have; `fresh`: it imports the libraries itself."""
         self._started += 1
         folder = self._scratch / str(self._started)
         folder.mkdir()
@@ -147,12 +146,10 @@ class Project:
         if host:
             command = [*unshared("-u"), sys.executable, "-S", "-c", _RENAMED, host, *command]
         environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", **environment}  # the next process starts sooner
-        if fault or clock_off_s:
-            environment["PYTHONPATH"] = str(Path(__file__).parent / "at_event")
         if fault:
-            environment["FAULT"] = json.dumps({"action": fault[0], "events": fault[1], "folder": str(folder)})
+            environment |= met_by(folder, *fault)
         if clock_off_s:
-            environment["CLOCK_OFF_S"] = str(clock_off_s)
+            environment |= AT_EVENT | {"CLOCK_OFF_S": str(clock_off_s)}
         single = script in ("train", "evaluate") and "--multirun" not in words and not (host or fresh)
         process = Process(command, self.root, folder, environment, warm() if single else None)
         try:
@@ -163,6 +160,16 @@ class Project:
     def run(self, *words: str | Path, **how: Any) -> Ended:
         with self.start(*words, **how) as process:
             return process.ended()
+
+
+AT_EVENT = {"PYTHONPATH": str(Path(__file__).parent / "at_event")}
+
+
+def met_by(folder: Path, action: str, events: list[tuple[str, str, int]], process: str = "") -> dict[str, str]:
+    """The environment of what meets its fault at an exact moment: an action, and the events that lead to it. `process`:
+    a pattern of its command, where another one starts it. See at_event/sitecustomize.py."""
+    fault = {"action": action, "events": events, "folder": str(folder), "process": process}
+    return AT_EVENT | {"FAULT": json.dumps(fault)}
 
 
 _RENAMED = "import os, socket, sys; socket.sethostname(sys.argv[1]); os.execv(sys.argv[2], sys.argv[2:])"

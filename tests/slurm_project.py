@@ -2,13 +2,14 @@
 
 import json
 import re
+import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from faults import Ended, Process, Project
+from faults import Ended, Process, Project, met_by
 from slurm_cluster import Cluster
 
 # All jobs of a test are to begin at once, on nodes of four CPUs.
@@ -75,6 +76,13 @@ def job_log(runs_dir: Path, job: str) -> str:
     """All that the job of a run has written, outside of the run's own folder."""
     (log,) = runs_dir.glob(f".slurm*/{job}_0_log.out")
     return log.read_text(encoding="utf-8", errors="replace")
+
+
+def planted(folder: Path, *fault: Any) -> str:
+    """What meets the runs of a job with a fault; see `faults.met_by`."""
+    variables = (f"{name}={shlex.quote(value)}" for name, value in met_by(folder, *fault).items())
+    (folder / "setup").write_text(f"export {' '.join(variables)}")
+    return f"hydra.launcher.setup=['. {folder / 'setup'}']"
 
 
 def ahead(cluster: Cluster, folder: Path, **scripts: str) -> dict[str, str]:

@@ -9,13 +9,12 @@ from pathlib import Path
 from signal import SIGINT, SIGKILL, SIGTERM, Signals
 
 import pytest
-from faults import SETTING, Ended, Process, Project, assert_gone
+from faults import SETTING, Ended, Process, Project, assert_gone, met_by
 from outcomes import differences, resumed_at, state, the_run
 
 pytestmark = pytest.mark.skipif("sys.platform == 'win32'", reason="torchrun's gloo is tested on Linux and macOS")
 pytest_plugins = ["fault_fixtures"]
 
-LONG = (*(word for word in SETTING if not word.startswith("training.steps=")), "training.steps=400")
 BREAKS = """import os
 from torch import Tensor
 from modules.models.networks import Linear
@@ -33,11 +32,13 @@ class Breaks(Linear):
 
 
 @contextmanager
-def torchrun(project: Project, folder: Path, processes: int, *words: str) -> Iterator[Process]:
-    """`torchrun --nproc-per-node=<processes> runs/train.py <words>`, on a free port."""
+def torchrun(project: Project, folder: Path, processes: int, *words: str, met: str = "") -> Iterator[Process]:
+    """`torchrun --nproc-per-node=<processes> runs/train.py <words>`, on a free port. `met`: what process 0, which alone
+    writes the log, does after its 20th step."""
     folder.mkdir()
     run = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    process = Process([*run, "runs/train.py", *words], project.root, folder, dict(os.environ))
+    fault = met_by(folder, met, [("said", "step 20/60", 1)], process=r"^runs/train\.py") if met else {}
+    process = Process([*run, "runs/train.py", *words], project.root, folder, os.environ | fault)
     try:
         yield process
     finally:
@@ -53,7 +54,7 @@ def finish(project: Project, folder: Path, processes: int, *words: str) -> Ended
 def alone(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run on three processes that nothing has happened to."""
     folder = tmp_path_factory.mktemp("three")
-    ended = finish(project, folder / "process", 3, *LONG, f"system.runs_dir={folder / 'runs'}")
+    ended = finish(project, folder / "process", 3, *SETTING, f"system.runs_dir={folder / 'runs'}")
     assert ended.status == 0, ended
     return the_run(folder / "runs")
 
@@ -68,9 +69,9 @@ STOPPED = {
 @pytest.mark.parametrize("row", STOPPED)
 def test_a_stopped_run_of_three_processes_goes_on(row: str, project: Project, alone: Path, tmp_path: Path) -> None:
     number, status = STOPPED[row]
-    words = (*LONG, f"system.runs_dir={tmp_path / 'runs'}", "system.checkpoint_minutes=0.001")
-    with torchrun(project, tmp_path / "first", 3, *words) as process:
-        process.wait_for("step 50/400")
+    words = (*SETTING, f"system.runs_dir={tmp_path / 'runs'}", "system.checkpoint_minutes=0.001")
+    with torchrun(project, tmp_path / "first", 3, *words, met="wait") as process:
+        process.wait_held()
         children = process.children()
         process.send(Signals(number))
         stopped = process.ended()
@@ -87,11 +88,12 @@ def test_a_stopped_run_of_three_processes_goes_on(row: str, project: Project, al
 
 
 def test_a_process_that_is_killed_ends_all_within_seconds(project: Project, alone: Path, tmp_path: Path) -> None:
-    words = (*LONG, f"system.runs_dir={tmp_path / 'runs'}", "system.checkpoint_minutes=0")
-    with torchrun(project, tmp_path / "first", 3, *words) as process:
-        process.wait_for("step 50/400")
+    words = (*SETTING, f"system.runs_dir={tmp_path / 'runs'}", "system.checkpoint_minutes=0")
+    with torchrun(project, tmp_path / "first", 3, *words, met="hold") as process:
+        process.wait_held()
         children = process.children()
         os.kill(children[2], SIGKILL)
+        process.let_go()
         assert process.ended().status == 1
         assert_gone(children)
     folder = the_run(tmp_path / "runs")
@@ -117,7 +119,7 @@ def test_the_traceback_of_a_process_that_raises_is_shown_and_kept(project: Proje
 
 
 def test_a_mistake_on_several_processes_is_told_before_anything_is_written(project: Project, tmp_path: Path) -> None:
-    ended = finish(project, tmp_path / "process", 2, *LONG, f"system.runs_dir={tmp_path / 'runs'}", "model.typo=1")
+    ended = finish(project, tmp_path / "process", 2, *SETTING, f"system.runs_dir={tmp_path / 'runs'}", "model.typo=1")
     assert ended.status == 1
     assert not (tmp_path / "runs").exists()
     told = {line.split(" model.typo")[0] for line in ended.err.splitlines() if "model.typo" in line}

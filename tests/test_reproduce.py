@@ -61,8 +61,10 @@ def test_a_run_of_an_earlier_commit_comes_out_the_same_bit_for_bit(project: Proj
 
 
 def test_ctrl_c_leaves_nothing_behind(project: Project) -> None:
-    with project.start(f"run={run_of(project)}", "reproduced_dir=data/stopped", script="reproduce") as process:
-        process.wait_for("step 50/")
+    met = ("wait", [("said", "step 50/", 1)], r"runs/train\.py")
+    words = (f"run={run_of(project)}", "reproduced_dir=data/stopped")
+    with project.start(*words, script="reproduce", fault=met) as process:
+        process.wait_held()
         process.send(signal.SIGINT, everywhere=True)
         ended = process.ended()
     assert (ended.status, ended.err) == (130, "")

@@ -5,10 +5,8 @@ Slurm takes its time: it looks at time limits every 30 seconds only. So all rows
 thread and to jobs of its own.
 """
 
-import json
 import os
 import re
-import shlex
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -21,7 +19,7 @@ import torch
 from faults import LONGEST_S, SETTING, assert_gone
 from outcomes import differences, resumed_at, rows, state
 from slurm_cluster import CPU1, CPU2, ENDED, GPU1, GPU2, GPU_TYPES
-from slurm_project import SMALL_JOB, TINY, SlurmProject, job_log, result, runs
+from slurm_project import SMALL_JOB, TINY, SlurmProject, job_log, planted, result, runs
 
 pytestmark = pytest.mark.skipif("sys.platform != 'linux'", reason="the cluster of the tests needs Linux")
 pytest_plugins = ["slurm_fixtures"]
@@ -56,7 +54,6 @@ FOUR = ("hydra.launcher.nodes=2", "hydra.launcher.tasks_per_node=2")
 ELSEWHERE = f"hydra.launcher.exclude='{CPU2},{GPU2}'"
 PREEMPTED, DYING = CPU2, GPU2
 OR_DYING = f"hydra.launcher.exclude='{CPU2}'"  # in main, no job may take the node from those in low
-AT_EVENT = Path(__file__).parent / "at_event"
 
 
 class Place:
@@ -511,11 +508,7 @@ def one_of_four_processes_is_killed(place: Place) -> None:
 def held_at(place: Place, name: str, *event: str) -> tuple[Path, str]:
     """The folder of a fault that holds the first launch of a run at this event, and what plants it in a job."""
     folder = place.folder(name)
-    hold = {"action": "hold", "events": [(*event, 1)], "folder": str(folder)}
-    (folder / "setup").write_text(
-        f"export PYTHONPATH={shlex.quote(str(AT_EVENT))} FAULT={shlex.quote(json.dumps(hold))}"
-    )
-    return folder, f"hydra.launcher.setup=['. {folder / 'setup'}']"
+    return folder, planted(folder, "hold", [(*event, 1)])
 
 
 def only_on(node: str) -> str:

@@ -16,7 +16,7 @@ from baking import commit, succeed
 from faults import Ended, plant_faulty_model
 from outcomes import differences
 from slurm_cluster import CPU1, GPU1, GPU2, Cluster
-from slurm_project import HELD, SMALL_JOB, TINY, SlurmProject, job_log, result, runs, submitted, variables
+from slurm_project import HELD, SMALL_JOB, TINY, SlurmProject, job_log, planted, result, runs, submitted, variables
 
 pytest_plugins = ["slurm_fixtures"]
 pytestmark = pytest.mark.skipif("sys.platform != 'linux'", reason="the cluster of the tests needs Linux")
@@ -487,18 +487,22 @@ def test_the_other_command_of_the_projects_readme(
 
 
 def test_status_shows_where_each_member_is(project: SlurmProject, tmp_path: Path) -> None:
-    words = (*TINY, *SMALL_JOB, "training.epochs=1,400", "hydra.launcher.n_jobs=1", "system.log_every_steps=5")
-    job = project.submit(tmp_path, *words, HELD)
-    queued = project.status(tmp_path, "study=default")
+    words = (*TINY, *SMALL_JOB, "training.epochs=1,20", "hydra.launcher.n_jobs=1", "system.log_every_steps=5")
+    (fault := tmp_path / "fault").mkdir()
+    runs_dir = tmp_path / "runs"
+    job = project.submit(runs_dir, *words, HELD, planted(fault, "hold", [("said", r"step 5/\d{3}", 1)]))
+    queued = project.status(runs_dir, "study=default")
     assert queued.count(" queued ") == 2
     assert f"job {job}_0 is pending" in queued
     assert f"job {job}_1 is pending" in queued
-    watched = ("study=default", "watch=true", f"runs_dir={tmp_path}")
+    watched = ("study=default", "watch=true", f"runs_dir={runs_dir}")
     with project.start(*watched, script="status") as watch:
         watch.wait_for("default: 0 of 2 finished, 2 queued")
         project.cluster.command("scontrol", "release", job)
         watch.wait_for("1 running")
-        running = project.status(tmp_path, "study=default")
+        project.cluster.wait((fault / "held").exists)
+        running = project.status(runs_dir, "study=default")
+        (fault / "go").touch()
         project.cluster.wait_ended(job)
         ended = watch.ended()
     assert re.search(rf" running .*\(job {job}_[01]\)", running), running

@@ -1,5 +1,6 @@
 """Python imports this file by itself where its folder is on PYTHONPATH. It meets a process with its fault at an exact
-event: FAULT is {"events": [[event, pattern of the path, how often], ...], "action": ..., "folder": ...} as JSON.
+event: FAULT is {"events": [[event, pattern of the path, how often], ...], "action": ..., "folder": ...} as JSON, and
+"process", a pattern of its command, where another one starts it.
 
 Events, each counted once the one before it has come: "rename" (to the path), "write" (a file is opened to be written),
 "remove", "any" (of these), "read" (a file is opened to be read), "said" (in the run's log).
@@ -100,8 +101,9 @@ def turn_clock(seconds: float) -> None:
     time.time_ns = lambda: right_ns() + int(seconds * 1e9)
 
 
-if "FAULT" in os.environ:
-    fault = json.loads(os.environ.pop("FAULT"))  # processes that this one starts are spared
+fault = json.loads(os.environ.get("FAULT", "{}"))
+if fault and re.search(fault.get("process", ""), " ".join(sys.argv)):
+    del os.environ["FAULT"]  # processes that this one starts are spared
     watch(fault["events"], fault["action"], Path(fault["folder"]))
 if "CLOCK_OFF_S" in os.environ:
     turn_clock(float(os.environ["CLOCK_OFF_S"]))
