@@ -18,7 +18,7 @@ SHELF_FILE_LINES = 120
 CHECK = {"check.py": 175, "debug.py": 216}
 BUDGETS = {
     "modules/figures": 300,
-    "labkit": 14_536,  # the aim was 4,800: lower this with every change that gets nearer to it
+    "labkit": 14_534,  # the aim was 4,800: lower this with every change that gets nearer to it
     "tests": 970,
     "runs": 300,
     "hydra_plugins": 40,

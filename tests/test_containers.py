@@ -91,7 +91,7 @@ def test_the_docker_image_has_the_packages_and_writes_as_its_user(buildah: Build
 
 
 def test_the_apptainer_image_is_made_by_the_same_steps(buildah: Buildah, tmp_path: Path) -> None:
-    """Apptainer is in no package source, so its steps are those of a Dockerfile here."""
+    """Debian 12 has no package of Apptainer, so its steps are those of a Dockerfile here."""
     head, *parts = re.split(r"^%(\w+)\n", (ENV_SETUP / "apptainer.def").read_text(encoding="utf-8"), flags=re.MULTILINE)
     sections = {name: textwrap.dedent(text).strip() for name, text in zip(parts[::2], parts[1::2], strict=True)}
     assert re.findall(r"^(\w+: .*)$", head, re.MULTILINE) == ["Bootstrap: docker", "From: python:3.12-slim"]

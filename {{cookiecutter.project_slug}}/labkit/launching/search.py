@@ -6,6 +6,7 @@ loses nothing, and several commands may share a search.
 
 import hashlib
 import json
+import math
 import shlex
 import sys
 from collections import Counter
@@ -105,7 +106,8 @@ class Search:
         new: list[Member] = []
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._lease:
-            while len(new) < n and not self._is_spent() and (member := self._ask()):
+            plan = self.read()
+            while len(new) < n and (member := self._ask(plan)):
                 new.append(member)
         return new
 
@@ -130,9 +132,9 @@ class Search:
         plan = read_json(self._path) or {"format": 1, "command": command, "members": []}
         return plan | {"search": plan.get("search", {}) | asdict(self.settings)}
 
-    def runs(self) -> dict[str, Run]:
-        """What became of each trial, by its name."""
-        names = [trial["name"] for trial in self.read()["members"]]
+    def runs(self, plan: Mapping[str, Any] | None = None) -> dict[str, Run]:
+        """What became of each trial, by its name; `plan`: what `read` gives."""
+        names = [trial["name"] for trial in (plan or self.read())["members"]]
         found = {run.name: run for run in read_study(self.study).runs} if names else {}
         return {name: found.get(name) or Run(name, self.study, "missing") for name in names}
 
@@ -162,18 +164,14 @@ class Search:
         command = f"python runs/train.py +experiment={name} [+launcher=joblib]"
         return f"# @package _global_\n# {command}\n# {about}\n{WRITTEN}\n{text}"
 
-    def _is_spent(self) -> bool:
-        if self.settings.trials and len(self.read()["members"]) >= self.settings.trials:
-            return True
-        if self.settings.hours is None:
-            return False
-        return sum(row.hours for row in spent(Study("", list(self.runs().values()), []))) >= self.settings.hours
-
-    def _ask(self) -> Member | None:
-        """A trial that is not there yet, written down before it runs; None if there is no other."""
-        plan = self.read()
+    def _ask(self, plan: dict[str, Any]) -> Member | None:
+        """A trial that is not there yet, written down before it runs; None if the budget or the space is used up."""
+        budget, runs = self.settings, self.runs(plan)
+        hours = sum(row.hours for row in spent(Study("", list(runs.values()), []))) if budget.hours else 0.0
+        if len(runs) >= (budget.trials or math.inf) or hours >= (budget.hours or math.inf):
+            return None
         names = {trial["name"] for trial in plan["members"]}
-        for values, attrs in self._sampler.suggestions(list(plan["members"]), self.runs()):
+        for values, attrs in self._sampler.suggestions(list(plan["members"]), runs):
             made = self._made(values)
             name = made.folder.path.name if made.folder else made.name
             if name in names:
