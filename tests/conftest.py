@@ -25,9 +25,10 @@ if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_I
 
 
 # The files that take minutes begin: nobody waits for one of them in the end. Those of Slurm wait most of their time.
-# What stands behind the second half of the README waits for all of it: xdist gives its worker both at once.
+# What stands behind the second half of the README waits for all of it: xdist gives a worker its next file when two
+# tests are left. So the tests that take long stand first in their files.
 LONG = ("readme_commands", "sweep_faults", "slurm_sweeps", "slurm_requeue", "readme_second_half", "texts")
-LONG += ("slurm_answers", "faults_distributed", "baked", "unbaked", "chaos")
+LONG += ("readme_template", "slurm_answers", "faults_distributed", "baked", "unbaked", "chaos")
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
