@@ -244,4 +244,5 @@ def test_each_run_costs_one_listing_and_one_file(study: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     listings, files, scans = map(int, done.stdout.split())
     assert (listings, files) == (30, 30)
-    assert scans <= 4  # the study, and its plans; Python 3.13 looks for each pattern twice
+    # The study, and its plans; Python 3.13 looks twice for each pattern of a plan's name.
+    assert scans <= (4 if sys.version_info >= (3, 13) else 2)

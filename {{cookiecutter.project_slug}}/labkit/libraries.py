@@ -4,8 +4,7 @@ neither meanwhile nor later, as at the end of the process. It lasts as long as t
 import gc
 
 gc.disable()
-# And torch itself; the first optimizer would import it.
-import torch._dynamo  # noqa: E402, F401
+import torch._dynamo  # torch itself, and what the first optimizer would import  # noqa: E402, F401
 
 gc.freeze()
 gc.enable()

@@ -20,8 +20,8 @@ from omegaconf import DictConfig
 from labkit.config import check_temporary_folder
 from labkit.launching.streams import keep_streams
 from labkit.runs.interruption import SIGNALS, Interrupted
+from labkit.runs.provenance import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 # Libraries only: each member reads the project's code itself, and records the version that it has read.
 PRELOADED = ["torch._dynamo", "torch.optim", "torch.utils.data", "hydra", "hydra.core.plugins", "filelock"]
 

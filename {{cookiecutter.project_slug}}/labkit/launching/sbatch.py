@@ -16,11 +16,11 @@ from typing import Any
 import yaml
 
 from labkit.config import SystemConfig, typed
+from labkit.launching.entry_point import CONFIG
 from labkit.runs.files import JOB, SCRIPT, SLURM, naming, own_place, private_folder
 from labkit.runs.slurm_queue import BEGUN, ask, job_of_script
 
 OURS = ("dry_run", "wait", "report", "runs_per_job", "in_turn", "n_jobs", "max_requeues", "container", "scratch")
-CONFIG = Path(__file__).resolve().parents[2] / "config"
 SUBMIT_S = 120.0  # sbatch itself tries for a while to reach a busy controller
 FULL = "job submit limit|submit.*limit|temporarily unable to accept"  # sbatch: no more jobs of this user for now
 # Before srun. The job is named as a part of its array: the plain number of an array's last job stands for all of them.

@@ -6,7 +6,6 @@ loses nothing, and several commands may share a search.
 
 import hashlib
 import json
-import math
 import shlex
 import sys
 from collections import Counter
@@ -166,9 +165,11 @@ class Search:
 
     def _ask(self, plan: dict[str, Any]) -> Member | None:
         """A trial that is not there yet, written down before it runs; None if the budget or the space is used up."""
-        budget, runs = self.settings, self.runs(plan)
-        hours = sum(row.hours for row in spent(Study("", list(runs.values()), []))) if budget.hours else 0.0
-        if len(runs) >= (budget.trials or math.inf) or hours >= (budget.hours or math.inf):
+        budget = self.settings
+        if budget.trials and len(plan["members"]) >= budget.trials:
+            return None  # without a look at the runs: a launcher with room asks all the time
+        runs = self.runs(plan)
+        if budget.hours and sum(row.hours for row in spent(Study("", list(runs.values()), []))) >= budget.hours:
             return None
         names = {trial["name"] for trial in plan["members"]}
         for values, attrs in self._sampler.suggestions(list(plan["members"]), runs):
